@@ -1,0 +1,1 @@
+"""Room 1: raw market events, as received."""

@@ -1,0 +1,1 @@
+"""Payloads to rows, or to the reason why not. Pure: no file, no clock, no NATS."""

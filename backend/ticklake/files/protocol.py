@@ -1,0 +1,95 @@
+"""What the durable code asks of a disk. `LocalFiles` is the real one, `testing.disk.CrashDisk` the one that crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class AppendFile(Protocol):
+    """A file that only grows. One owner."""
+
+    def write(self, parts: Sequence[bytes]) -> None:
+        """Append all `parts`, looping over short writes. Not yet on disk.
+
+        Raises:
+            OutOfRoomError: ENOSPC or EDQUOT; some bytes may have been written: truncate.
+            DiskError: anything else.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Make every byte written so far survive a power cut (fdatasync).
+
+        Raises:
+            DiskError: never retry; what was written may be gone.
+        """
+        ...
+
+    def truncate(self, size_bytes: int) -> None:
+        """Cut the file. Follow with `sync`."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptor back. Does not sync."""
+        ...
+
+
+class Files(Protocol):
+    """Named bytes on one disk. Names are absolute POSIX paths as `str`."""
+
+    def create(self, path: str) -> AppendFile:
+        """Open a new empty file for appending (O_EXCL). The name is durable after `sync_folder` of its folder.
+
+        Raises:
+            FileExistsError: the name is taken.
+        """
+        ...
+
+    def read(self, path: str) -> bytes:
+        """All bytes. Raises FileNotFoundError."""
+        ...
+
+    def size_bytes(self, path: str) -> int:
+        """Length of the file. Raises FileNotFoundError."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder has that name."""
+        ...
+
+    def list(self, folder: str) -> list[str]:
+        """Names (not paths) in a folder, sorted; empty when the folder is missing."""
+        ...
+
+    def make_folder(self, folder: str) -> None:
+        """Create the folder and its parents; every new entry is durable when this returns."""
+        ...
+
+    def link(self, source: str, target: str) -> None:
+        """Give the file a second name, durable after `sync_folder`. Never overwrites.
+
+        Raises:
+            FileExistsError: the target is taken.
+        """
+        ...
+
+    def unlink(self, path: str) -> None:
+        """Remove a name; durable after `sync_folder`. Raises FileNotFoundError."""
+        ...
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove an empty folder. Not synced: an empty folder that returns is harmless."""
+        ...
+
+    def sync_folder(self, folder: str) -> None:
+        """Make links and unlinks in the folder survive a power cut.
+
+        Raises:
+            DiskError: never retry.
+        """
+        ...
+
+    def free_bytes(self, folder: str) -> int:
+        """Room left for us on the folder's disk."""
+        ...

@@ -1,0 +1,1 @@
+"""The door: NATS in, groups of messages out."""

@@ -1,0 +1,1 @@
+"""The window: how people, and later silver and gold, read the lake."""

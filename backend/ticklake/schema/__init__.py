@@ -1,0 +1,1 @@
+"""The words: tables, partitions, instruments, messages. Pure; opens no file."""

@@ -1,0 +1,1 @@
+"""The daemon: starts the writers, reports their health, stops them in order."""

@@ -1,0 +1,1 @@
+"""The durable path: messages to WAL to Parquet, the same for every tier."""

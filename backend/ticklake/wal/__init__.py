@@ -1,0 +1,1 @@
+"""The promise: what we acked survives. Blocking code, called from one thread per log."""
