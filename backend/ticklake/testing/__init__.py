@@ -1,1 +1,1 @@
-"""Fakes and a market simulator that ship with the package. Each passes the suite of the real thing."""
+"""Fakes, a market simulator and the embedded NATS server. Each fake passes the suite of the real thing."""

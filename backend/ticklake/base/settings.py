@@ -1,0 +1,285 @@
+"""Every setting of the service: read once, frozen, with the place each value came from.
+
+Order, first wins: command-line flags, TICKLAKE_* environment, the short names DATA_ROOT and NATS_URL, the TOML file,
+defaults. This is the only file that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from ticklake.base.errors import ConfigError
+from ticklake.base.settings_errors import explain_invalid, suggest
+from ticklake.base.settings_groups import (
+    BronzeSettings,
+    DiskSettings,
+    FullPath,
+    GoldSettings,
+    Group,
+    HttpSettings,
+    LimitSettings,
+    NatsSettings,
+    WalSettings,
+)
+
+PREFIX: Final = "TICKLAKE_"
+ALIASES: Final = {"DATA_ROOT": "data_root", "NATS_URL": "nats.url"}
+DEFAULT: Final = "default"
+
+# Read by other parts (the embedded server's look-up, our tests), not settings of the service.
+_OTHER_NAMES = re.compile(r"TICKLAKE_NATS_SERVER_BIN|TICKLAKE_TEST(_[A-Z0-9_]*)?")
+# Kubernetes and Docker links put these into every container beside a service that is called `ticklake`.
+_ORCHESTRATOR_NAMES = re.compile(
+    r"TICKLAKE(_[A-Z0-9]+)*?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)"
+)
+
+_lower = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], _lower]
+LogFormat = Annotated[Literal["auto", "json", "console"], _lower]
+
+
+def _local_folder(value: object) -> object:
+    if isinstance(value, str) and "://" in value:
+        raise ValueError("a local folder: this version keeps the lake on a local disk")
+    return value
+
+
+class Settings(BaseSettings):
+    """The settings of one service. Values only; `load_settings` is what reads files and the environment.
+
+    `Settings(...)` itself takes exactly the values it is given, so tests need no clean environment.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    data_root: Annotated[FullPath, BeforeValidator(_local_folder)] = Field(
+        default=Path("data"), validate_default=True, description="folder of the lake"
+    )
+    state_dir: Annotated[FullPath, BeforeValidator(_local_folder)] = Field(
+        default_factory=lambda values: values["data_root"] / "_state",
+        description="folder of the log and of unfinished files; local disk; default {data_root}/_state",
+    )
+    writer_id: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]{1,16}$",
+        description="name of this writer in file names; by default drawn once and kept",
+    )
+    config: FullPath | None = Field(default=None, description="TOML file with settings and tables")
+    log_level: LogLevel = Field(default="info", description="debug, info, warning or error")
+    log_format: LogFormat = Field(default="auto", description="json, console, or auto: console on a terminal")
+    nats: NatsSettings = NatsSettings()
+    bronze: BronzeSettings = BronzeSettings()
+    gold: GoldSettings = GoldSettings()
+    wal: WalSettings = WalSettings()
+    http: HttpSettings = HttpSettings()
+    limits: LimitSettings = LimitSettings()
+    disk: DiskSettings = DiskSettings()
+    shutdown_grace_s: float = Field(
+        default=25.0,  # below the 30 s after which orchestrators kill
+        gt=0,
+        description="time to drain and flush after the first stop signal",
+        json_schema_extra={"unit": "s"},
+    )
+    tables: dict[str, dict[str, Any]] = Field(default_factory=dict, description="user tables, one TOML table each")
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the caller passes; see `load_settings`."""
+        return (init_settings,)
+
+    def origin(self, key: str) -> str:
+        """Where the value of `key` (dotted) came from: a flag, a variable, the file, or `default`."""
+        return self._origins.get(key, DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """What systemd (or whoever speaks its protocol) told us.
+
+    Attributes:
+        notify_socket: where to report; a path, or `@name` for an abstract socket; None without a manager.
+        watchdog_s: it expects a sign of life within this time; None when it does not watch.
+    """
+
+    notify_socket: str | None
+    watchdog_s: float | None
+
+
+def service_manager() -> ServiceManager:
+    """The service manager of this process, from its environment.
+
+    Raises:
+        ConfigError: WATCHDOG_USEC is no number.
+    """
+    usec, pid = os.environ.get("WATCHDOG_USEC"), os.environ.get("WATCHDOG_PID")
+    if usec is None or (pid is not None and pid != str(os.getpid())):
+        return ServiceManager(os.environ.get("NOTIFY_SOCKET"), None)
+    if not usec.isdecimal():
+        raise ConfigError(f"WATCHDOG_USEC = {usec!r}: expected microseconds as a whole number; fix the service unit")
+    return ServiceManager(os.environ.get("NOTIFY_SOCKET"), int(usec) / 1e6)
+
+
+def load_settings(**flags: object) -> Settings:
+    """Read the settings of this process.
+
+    Args:
+        flags: values from the command line by dotted name with `__` for the dot (`nats__url="..."`); None means
+            "not given".
+
+    Raises:
+        ConfigError: a value, a name or the file is wrong; the text names each, what is expected and where to fix it.
+    """
+    environment = dict(os.environ)
+    layers = [_flag_layer(flags), _environment_layer(environment), _alias_layer(environment)]
+    config = next((value for layer in layers if (value := layer.values.get("config"))), None)
+    if config is not None:
+        layers.append(_file_layer(Path(str(config)).expanduser()))
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in reversed(layers):
+        _merge(merged, layer.values)
+        origins.update({key: layer.origin(key) for key in _leaves(layer.values)})
+    _read_password_file(merged)
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        raise ConfigError(explain_invalid(error, Settings, merged, origins)) from None
+    settings._origins = origins
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Values of one source, nested, and how to name the place of a key in it."""
+
+    values: dict[str, Any]
+    place: str
+
+    def origin(self, key: str) -> str:
+        name = key.upper().replace(".", "__")
+        alias = next((alias for alias, target in ALIASES.items() if target == key), key)
+        return self.place.format(name=name, alias=alias)
+
+
+def _flag_layer(flags: Mapping[str, object]) -> _Layer:
+    values: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is not None:
+            _put(values, name.split("__"), value)
+    return _Layer(values, "command line")
+
+
+def _environment_layer(environment: Mapping[str, str]) -> _Layer:
+    known = {PREFIX + name for name in _variable_names()}
+    for name in sorted(environment):
+        upper = name.upper()
+        if upper.startswith(PREFIX) and upper not in known and not _is_foreign(upper):
+            raise ConfigError(f"{name}: no such setting{suggest(upper, known)}; rename or unset the variable")
+    try:
+        return _Layer(EnvSettingsSource(Settings)(), f"environment {PREFIX}{{name}}")
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}; a group or table given as one variable must be JSON") from error
+
+
+def _alias_layer(environment: Mapping[str, str]) -> _Layer:
+    values: dict[str, Any] = {}
+    for alias, key in ALIASES.items():
+        if environment.get(alias):
+            _put(values, key.split("."), environment[alias])
+    return _Layer(values, "environment {alias}")
+
+
+def _file_layer(path: Path) -> _Layer:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"config file {path}: {error.strerror}; give the path of a readable TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path}: not TOML: {error}; fix the file") from error
+    if "config" in values:
+        raise ConfigError(f"config file {path}: `config` names the file itself; remove the line")
+    return _Layer(values, f"file {path}")
+
+
+def _read_password_file(values: dict[str, Any]) -> None:
+    """Put the content of `nats.password_file` in the place of `nats.password`."""
+    nats = values.get("nats")
+    if not isinstance(nats, dict) or not nats.get("password_file"):
+        return
+    if nats.get("password"):
+        raise ConfigError("nats.password and nats.password_file: expected one of them; remove the other")
+    path = Path(str(nats["password_file"])).expanduser()
+    try:
+        nats["password"] = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"nats.password_file {path}: {error}; give the path of a readable text file") from error
+
+
+def _variable_names() -> set[str]:
+    """Names after the prefix: `DATA_ROOT`, `NATS`, `NATS__URL`, ..."""
+    names = {field.upper() for field in Settings.model_fields}
+    for field, info in Settings.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Group):
+            names.update(f"{field}__{key}".upper() for key in info.annotation.model_fields)
+    return names
+
+
+def _is_foreign(name: str) -> bool:
+    return bool(_OTHER_NAMES.fullmatch(name) or _ORCHESTRATOR_NAMES.fullmatch(name))
+
+
+def _put(values: dict[str, Any], names: list[str], value: object) -> None:
+    for name in names[:-1]:
+        values = values.setdefault(name, {})
+    values[names[-1]] = value
+
+
+def _merge(lower: dict[str, Any], upper: Mapping[str, Any]) -> None:
+    """Lay `upper` over `lower`, group by group. Tables of the user are values: the upper one replaces the lower."""
+    for key, value in upper.items():
+        if isinstance(value, Mapping) and isinstance(lower.get(key), dict):
+            _merge(lower[key], value)
+        else:
+            lower[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _leaves(values: Mapping[str, Any]) -> list[str]:
+    """Dotted keys of all settings in `values`: two levels, as deep as our groups go."""
+    keys: list[str] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and key != "tables":
+            keys.extend(f"{key}.{name}" for name in value)
+        else:
+            keys.append(key)
+    return keys

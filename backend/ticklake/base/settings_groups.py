@@ -1,0 +1,188 @@
+"""The settings of each room, as frozen groups: what may be turned, in which unit, and why the default is what it is."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+KIB = 1024
+MIB = 1024 * KIB
+
+NatsMode = Literal["jetstream", "core"]
+
+
+def _full_path(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+FullPath = Annotated[Path, AfterValidator(_full_path)]
+"""A path made absolute when read: a later change of the working folder must not move the lake."""
+
+
+class Group(BaseModel):
+    """A part of the settings. Frozen; a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class NatsSettings(Group):
+    """Where the messages come from, and who we are there."""
+
+    url: str = Field(
+        default="nats://127.0.0.1:4222", description="server address; several servers of one cluster by comma"
+    )
+    creds_file: FullPath | None = Field(default=None, description="credentials file (JWT and seed), mode 0600")
+    nkey_file: FullPath | None = Field(default=None, description="file with an nkey seed, mode 0600")
+    user: str | None = Field(default=None, description="user name")
+    password: SecretStr | None = Field(default=None, description="password of the user")
+    password_file: FullPath | None = Field(default=None, description="file that holds the password, mode 0600")
+    tls_ca: FullPath | None = Field(default=None, description="certificate authorities to trust, PEM")
+    tls_cert: FullPath | None = Field(default=None, description="our certificate, PEM")
+    tls_key: FullPath | None = Field(default=None, description="key of our certificate, PEM, mode 0600")
+    tls_first: bool = Field(default=False, description="start TLS before the server speaks")
+    mode: NatsMode = Field(default="jetstream", description="jetstream (acked, exactly once) or core (what arrives)")
+    create_streams: bool = Field(
+        default=False, description="create missing streams at start; existing ones stay as they are"
+    )
+    fast_lane: bool = Field(default=True, description="read pull batches below the client's message objects")
+
+    @field_validator("url")
+    @classmethod
+    def _is_address_list(cls, text: str) -> str:
+        for part in text.split(","):
+            address = urlsplit(part.strip())
+            if address.scheme not in ("nats", "tls", "ws", "wss") or not address.hostname:
+                raise ValueError("nats://host:port (also tls, ws, wss); several by comma")
+        return text
+
+    @model_validator(mode="after")
+    def _is_one_identity(self) -> Self:
+        identities = [
+            name
+            for name, value in (("creds_file", self.creds_file), ("nkey_file", self.nkey_file), ("user", self.user))
+            if value is not None
+        ]
+        if len(identities) > 1:
+            raise ValueError(f"one of creds_file, nkey_file and user, not {' and '.join(identities)}")
+        if self.password is not None and self.user is None:
+            raise ValueError("a user beside the password")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key together")
+        return self
+
+
+class FlushSettings(Group):
+    """When a micro-batch becomes files. Every table may override it."""
+
+    flush_rows: int = Field(ge=1, description="a flush is due after so many rows", json_schema_extra={"unit": "rows"})
+    flush_seconds: float = Field(gt=0, description="... or after so long", json_schema_extra={"unit": "s"})
+    flush_interval_min_s: float = Field(
+        default=1.0,
+        ge=0,
+        description="least time between two flushes, so that batches grow under load instead of files multiplying",
+        json_schema_extra={"unit": "s"},
+    )
+
+
+class BronzeSettings(FlushSettings):
+    """Micro-batches of raw market events."""
+
+    flush_rows: int = Field(
+        default=1000, ge=1, description="a flush is due after so many rows", json_schema_extra={"unit": "rows"}
+    )
+    flush_seconds: float = Field(default=5.0, gt=0, description="... or after so long", json_schema_extra={"unit": "s"})
+
+
+class GoldSettings(FlushSettings):
+    """Micro-batches of signals."""
+
+    flush_rows: int = Field(
+        default=500, ge=1, description="a flush is due after so many rows", json_schema_extra={"unit": "rows"}
+    )
+    flush_seconds: float = Field(
+        default=10.0, gt=0, description="... or after so long", json_schema_extra={"unit": "s"}
+    )
+
+
+class WalSettings(Group):
+    """How the log is synced and cut."""
+
+    sync_interval_ms: float = Field(
+        default=2.0,
+        ge=0,
+        le=1000,
+        description="messages that arrive within this time share one fdatasync; 0 syncs each group at once",
+        json_schema_extra={"unit": "ms"},
+    )
+    segment_bytes_max: ByteSize = Field(
+        default=ByteSize(32 * MIB),
+        ge=64 * KIB,
+        le=1024 * MIB,
+        description="a segment is closed at this size even when no flush is due",
+        json_schema_extra={"unit": "bytes"},
+    )
+
+
+class HttpSettings(Group):
+    """The read-only pages about the service."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8088, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    allow_remote: bool = Field(
+        default=False, description="needed for an address other machines can reach: there is no login"
+    )
+
+    @model_validator(mode="after")
+    def _is_local_unless_allowed(self) -> Self:
+        if not self.allow_remote and not is_loopback(self.host):
+            raise ValueError(f"allow_remote = true beside host {self.host!r}, or a loopback host such as 127.0.0.1")
+        return self
+
+
+class LimitSettings(Group):
+    """Bounds on what one message may do to us."""
+
+    payload_bytes_max: ByteSize = Field(
+        default=ByteSize(8 * MIB),
+        ge=KIB,
+        le=64 * MIB,  # no server sends more
+        description="a larger message goes to quarantine unread; the server's own default limit is 1 MiB",
+        json_schema_extra={"unit": "bytes"},
+    )
+    future_max_s: float = Field(
+        default=86_400.0,
+        ge=0,
+        description="an event time further ahead of our clock goes to quarantine",
+        json_schema_extra={"unit": "s"},
+    )
+    partitions_max: int = Field(
+        default=2000,
+        ge=1,
+        description="most partitions one micro-batch may touch; rows beyond go to quarantine",
+        json_schema_extra={"unit": "partitions"},
+    )
+
+
+class DiskSettings(Group):
+    """When to stop taking input because the disk fills."""
+
+    min_free_bytes: ByteSize = Field(
+        default=ByteSize(512 * MIB),
+        ge=0,
+        description="intake pauses below this much free space; what is logged is still written out",
+        json_schema_extra={"unit": "bytes"},
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,44 @@
+"""The list of commands: one line each. A command's module is imported when that command runs, not before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """One line of `ticklake --help`.
+
+    Attributes:
+        name: the word on the command line.
+        target: `module:attribute`; the attribute is a function (one command) or a `typer.Typer` (a group of them).
+        help: what it does, in one line.
+    """
+
+    name: str
+    target: str
+    help: str
+
+
+COMMANDS: tuple[CommandEntry, ...] = (
+    CommandEntry(
+        "demo", "ticklake.cli.demo:demo", "See it work: a server, a market and the real service for ten seconds."
+    ),
+    CommandEntry("serve", "ticklake.cli.serve:serve", "Run the service: NATS in, log, Parquet out."),
+    CommandEntry("publish", "ticklake.cli.publish:publish", "Send the rows of files as messages."),
+    CommandEntry("ls", "ticklake.cli.look:ls", "What the lake holds: tables, partitions, files, rows."),
+    CommandEntry(
+        "tables", "ticklake.cli.tables_cmd:tables", "The tables the service knows: columns, types, units, null rules."
+    ),
+    CommandEntry("sql", "ticklake.cli.look:sql", "Ask the lake in SQL."),
+    CommandEntry(
+        "recipe", "ticklake.cli.look:recipe", "A snippet that reads a table from DuckDB, Polars, pandas or Spark."
+    ),
+    CommandEntry("verify", "ticklake.cli.look:verify", "Prove that the books balance and every file is whole."),
+    CommandEntry("quarantine", "ticklake.cli.quarantine:app", "Rejected input, and its way back."),
+    CommandEntry("wal", "ticklake.cli.wal:app", "List, check and repair the log."),
+    CommandEntry("nats", "ticklake.cli.nats:app", "Streams on the server."),
+    CommandEntry("config", "ticklake.cli.config:app", "Settings: value, unit, origin."),
+    CommandEntry("doctor", "ticklake.cli.doctor:doctor", "Check this machine and its NATS server before they matter."),
+    CommandEntry("version", "ticklake.cli.version:version", "Print the version."),
+)

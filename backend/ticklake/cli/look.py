@@ -1,0 +1,164 @@
+"""Commands that look at the lake and change nothing: ls, sql, recipe, verify."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+
+from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.cli.output import Output, OutputOption, show_json, show_rows
+from ticklake.cli.place import DataOption, StateOption, find_place
+from ticklake.cli.recipes import Engine, write_recipe
+from ticklake.readers.lake import Lake
+from ticklake.readers.quarantine import NAME as QUARANTINE
+from ticklake.readers.relation import Relation
+from ticklake.readers.report import VerifyReport
+from ticklake.readers.summary import Holding, partitions, total
+from ticklake.readers.verify import verify_lake
+
+
+class SqlOutput(StrEnum):
+    """Form of a query result."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    NDJSON = "ndjson"
+    ARROW = "arrow"
+
+
+class ReportOutput(StrEnum):
+    """Form of a report."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+def ls(
+    table: Annotated[str | None, typer.Argument(help="Table (futures.trades) or folder of one.")] = None,
+    output: OutputOption = Output.TABLE,
+    data: DataOption = None,
+) -> None:
+    """What the lake holds: tables, or the partitions of one table."""
+    lake = find_place(data).open()
+    if table is None:
+        names = [spec.name for spec in lake.catalog] + [QUARANTINE]
+        holdings = [(name, partitions(lake.data_root, lake.relation(name))) for name in names]
+        rows = [{**_shown(total(name, parts), "table"), "partitions": len(parts)} for name, parts in holdings if parts]
+        show_rows(rows, output, columns=["table", "partitions", "files", "rows", "bytes", "first_event", "last_event"])
+        if not rows:
+            typer.echo(f"nothing stored yet below {lake.data_root}", err=True)
+        return
+    relation, below = _relation_below(lake, table)
+    parts = [part for part in partitions(lake.data_root, relation) if f"{part.name}/".startswith(below)]
+    columns = ["partition", "files", "rows", "bytes", "first_event", "last_event"]
+    show_rows([_shown(part, "partition") for part in parts], output, columns=columns)
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over tables named as in `ticklake ls`.")],
+    output: Annotated[SqlOutput, typer.Option("--output", "-o", help="Form of the result on stdout.")] = (
+        SqlOutput.TABLE
+    ),
+    data: DataOption = None,
+) -> None:
+    """Ask the lake in SQL: `ticklake sql "SELECT symbol, count(*) FROM futures.trades GROUP BY symbol"`."""
+    rows = find_place(data).open().sql(query)
+    if output is SqlOutput.ARROW:
+        if sys.stdout.isatty():
+            raise UsageError("an Arrow stream is no text: redirect stdout to a file or a program")
+        stream = rows.to_arrow(compat_level=None)
+        with pa.ipc.new_stream(sys.stdout.buffer, stream.schema) as writer:
+            writer.write_table(stream)
+        return
+    show_rows(rows.iter_rows(named=True), Output(output.value), columns=rows.columns)
+
+
+def recipe(
+    engine: Annotated[Engine, typer.Argument(help="What the snippet is for.")],
+    table: Annotated[str, typer.Argument(help="Table (futures.trades).")],
+    data: DataOption = None,
+) -> None:
+    """Print a Python snippet that reads a table without ticklake."""
+    lake = find_place(data).open()
+    typer.echo(write_recipe(engine, lake.relation(table), lake.data_root), nl=False)
+
+
+def verify(
+    table: Annotated[str | None, typer.Argument(help="Check the files of this table only.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Decode every page and compare rows, folders, footers.")] = False,
+    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Form of the report.")] = ReportOutput.TABLE,
+    data: DataOption = None,
+    state: StateOption = None,
+) -> None:
+    """Prove that the books balance and every file is whole. Exit 3 when anything is off, naming it."""
+    place = find_place(data, state)
+    state_dir = place.state_dir if place.state_dir.is_dir() else None
+    report = verify_lake(place.data_root, state_dir, table, deep, tables=place.open().catalog)
+    if output is ReportOutput.JSON:
+        show_json(report.to_dict())
+    else:
+        _show_report(report)
+    if not report.is_ok:
+        raise CheckFailedError(f"{max(len(report.problems), 1)} problems found; each names its next step")
+
+
+def _show_report(report: VerifyReport) -> None:
+    columns = ["stream", "received", "stored", "quarantined", "duplicates", "waiting", "missing", "rows", "balanced"]
+    books = [
+        {
+            "stream": book.stream,
+            "received": book.received,
+            "stored": book.stored,
+            "quarantined": book.quarantined,
+            "duplicates": book.duplicates,
+            "waiting": book.waiting,
+            "missing": book.missing,
+            "rows": book.stored_rows,
+            "balanced": book.is_balanced,
+        }
+        for book in report.books
+    ]
+    show_rows(books, columns=columns)
+    how = "every page decoded" if report.is_deep else "every byte checked"
+    typer.echo(f"\n{report.files:,} files, {report.rows:,} rows, {report.bytes:,} bytes: {how}")
+    if report.pending:
+        typer.echo(f"{len(report.pending)} files of a commit under way were left out")
+    for problem in report.problems:
+        typer.echo(str(problem))
+    if report.is_ok:
+        typer.echo("ok: received = stored + quarantined + duplicates + waiting, and nothing is off")
+
+
+def _relation_below(lake: Lake, name: str) -> tuple[Relation, str]:
+    """The table, and the beginning of the partition folders that are asked for."""
+    path = name.strip("/")
+    for spec in lake.catalog:
+        if f"{path}/".startswith(f"{spec.folder}/"):
+            below = path[len(spec.folder) + 1 :]
+            return lake.relation(spec.name), f"{below}/" if below else ""
+    return lake.relation(name), ""
+
+
+def _shown(holding: Holding, label: str) -> dict[str, Any]:
+    return {
+        label: holding.name,
+        "files": holding.files,
+        "rows": holding.rows,
+        "bytes": holding.bytes,
+        "first_event": _moment(holding.first_ns),
+        "last_event": _moment(holding.last_ns),
+    }
+
+
+def _moment(event_ns: int | None) -> str | None:
+    """ISO 8601 with all nine digits."""
+    if event_ns is None:
+        return None
+    seconds, rest_ns = divmod(event_ns, 10**9)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"

@@ -1,0 +1,122 @@
+"""The command line: finds the command, runs it, turns errors into one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
+
+import typer
+
+from ticklake.base.errors import CheckFailedError, ConfigError, CorruptError, DiskError, TickLakeError
+from ticklake.base.version import __version__
+from ticklake.cli.commands import COMMANDS, CommandEntry
+
+INTERRUPTED: Final = 130
+_STDOUT_CLOSED: Final = 141  # what the shell shows for a program that ended by SIGPIPE
+
+# Of several errors at once, the one that most changes what the caller must do gives the exit code.
+_GRAVEST_FIRST: Final = (CorruptError, DiskError, ConfigError, CheckFailedError)
+
+
+def run() -> None:
+    """Entry point of the `ticklake` program."""
+    code = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader left; the flush at exit must not fail a second time
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _STDOUT_CLOSED
+    sys.exit(code)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Returns:
+        the exit code: 0 done, 2 usage, 130 interrupted, else the `exit_code` of the error.
+    """
+    try:
+        build_app(arguments)(args=list(arguments), prog_name="ticklake")
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except TickLakeError as error:
+        return _report([error])
+    except BaseExceptionGroup as group:
+        errors = [error for error in _leaves(group) if isinstance(error, TickLakeError)]
+        if len(errors) < len(list(_leaves(group))):
+            raise  # something we did not raise on purpose: show all of it
+        return _report(errors)
+    return 0
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The program with every command's name and help; only the command that `arguments` call is imported."""
+    app = typer.Typer(
+        name="ticklake",
+        help="A market-data lake that can prove it lost nothing: NATS in, write-ahead log, Parquet out.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,  # its frames show local variables, and those hold secrets
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    called = next((word for word in arguments if not word.startswith("-")), None)
+    for entry in COMMANDS:
+        if entry.name == called:
+            _add(app, entry)
+        else:
+            app.command(entry.name, help=entry.help)(_not_called)
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Options before the command; they end the program by themselves."""
+
+
+def _add(app: typer.Typer, entry: CommandEntry) -> None:
+    module, _, attribute = entry.target.partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if isinstance(target, typer.Typer):
+        app.add_typer(target, name=entry.name, help=entry.help, no_args_is_help=True)
+    else:
+        app.command(entry.name)(target)
+
+
+def _not_called() -> None:
+    raise AssertionError("only the command that is called is imported and run")
+
+
+def _report(errors: Sequence[TickLakeError]) -> int:
+    for error in errors:
+        typer.echo(f"error: {error}", err=True)
+    for kind in _GRAVEST_FIRST:
+        for error in errors:
+            if isinstance(error, kind):
+                return error.exit_code
+    return errors[0].exit_code
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+if __name__ == "__main__":
+    run()

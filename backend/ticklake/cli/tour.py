@@ -1,0 +1,101 @@
+"""The tour after the demo: real queries on the lake that was just written, and the proof that it is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from ticklake.readers.lake import Lake, open_lake
+from ticklake.schema.lookup import TableCatalog
+
+_QUERIES = (
+    (
+        "What is there",
+        """SELECT 'futures.trades' AS "table", count(*) AS rows, count(DISTINCT contract) AS instruments
+            FROM futures.trades
+        UNION ALL SELECT 'futures.mbp10', count(*), count(DISTINCT contract) FROM futures.mbp10
+        UNION ALL SELECT 'options.trades', count(*), count(DISTINCT option_symbol) FROM options.trades
+        UNION ALL SELECT 'options.nbbo', count(*), count(DISTINCT option_symbol) FROM options.nbbo
+        UNION ALL SELECT 'levels.signals', count(*), count(DISTINCT level_id) FROM levels.signals
+        UNION ALL SELECT 'raw', count(*), count(DISTINCT subject) FROM raw""",
+    ),
+    (
+        "One-minute bars of the front contract, from its trades",
+        """SELECT strftime(make_timestamp(ts_event_ns // 60000000000 * 60000000), '%H:%M') AS minute_utc,
+            arg_min(price, ts_event_ns) AS open, max(price) AS high, min(price) AS low,
+            arg_max(price, ts_event_ns) AS close,
+            sum(size)::BIGINT AS volume, round(sum(price * size) / sum(size), 2) AS vwap,
+            round(sum(aggressor * size) / sum(size), 3) AS imbalance
+        FROM futures.trades WHERE contract = (SELECT mode(contract) FROM futures.trades)
+        GROUP BY ts_event_ns // 60000000000, 1 ORDER BY ts_event_ns // 60000000000 LIMIT 6""",
+    ),
+    (
+        "The book: spread in ticks, and how often",
+        """SELECT round((ask_px_1 - bid_px_1) / 0.25)::INT AS spread_ticks, count(*) AS snapshots,
+            round(avg(bid_sz_1 + ask_sz_1), 1) AS contracts_at_the_top
+        FROM futures.mbp10 GROUP BY 1 ORDER BY 2 DESC LIMIT 4""",
+    ),
+    (
+        "Busiest options that expire today",
+        """SELECT option_symbol, count(*) AS trades, sum(size)::BIGINT AS contracts,
+            round(avg(price), 2) AS average_price, sum(aggressor * size)::BIGINT AS net_bought
+        FROM options.trades GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 4""",
+    ),
+    (
+        "Rejected input is kept whole",
+        """SELECT "table", reason, path, stream_seq, octet_length(payload) AS payload_bytes
+        FROM quarantine ORDER BY stream_seq""",
+    ),
+)
+
+
+def show_tour(root: Path, published: int, console: Console) -> bool:
+    """Print the tour. Gives whether the books balance and every published message is accounted for."""
+    lake = open_lake(root, tables=TableCatalog())
+    for title, query in _QUERIES:
+        _print(console, title, lake.sql(query))
+    is_whole = _show_books(lake, published, console)
+    console.print(f"\n[bold]Look further[/]  (export TICKLAKE_DATA_ROOT={root})")
+    for line in (
+        "ticklake ls",
+        'ticklake sql "SELECT * FROM futures.trades LIMIT 5"',
+        "ticklake recipe polars futures.trades",
+        "ticklake quarantine ls",
+        "ticklake verify --deep",
+    ):
+        console.print(f"  {line}")
+    return is_whole
+
+
+def _show_books(lake: Lake, published: int, console: Console) -> bool:
+    report = lake.verify(deep=True)
+    table = Table(title="The books: received = stored + quarantined + duplicates + waiting", title_justify="left")
+    columns = ("stream", "received", "stored", "quarantined", "duplicates", "waiting", "balanced")
+    for name in columns:
+        table.add_column(name, justify="left" if name == "stream" else "right")
+    for book in report.books:
+        counts = (book.received, book.stored, book.quarantined, book.duplicates, book.waiting or 0)
+        table.add_row(book.stream, *(f"{count:,}" for count in counts), "yes" if book.is_balanced else "NO")
+    console.print(table)
+    received = sum(book.received - book.duplicates for book in report.books)
+    is_all_there = received == published
+    verdict = "every one of them is in the lake" if is_all_there else f"[red]the lake has {received:,}[/]"
+    console.print(f"{published:,} messages were acknowledged to the publisher; {verdict}.")
+    console.print(f"{report.files} files, {report.bytes:,} bytes, {report.rows:,} rows: checksums and pages verified.")
+    for problem in report.problems:
+        console.print(f"[red]{problem}[/]")
+    return report.is_ok and is_all_there
+
+
+def _print(console: Console, title: str, frame: pl.DataFrame) -> None:
+    table = Table(title=title, title_justify="left")
+    for name, kind in frame.schema.items():
+        table.add_column(name, justify="right" if kind.is_numeric() else "left")
+    for row in frame.iter_rows():
+        table.add_row(
+            *("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row)
+        )
+    console.print(table)

@@ -1,0 +1,201 @@
+"""The real disk: POSIX calls, with every error sorted by what the caller should do.
+
+A write that finds no room can be undone and tried again (`OutOfRoomError`). Any other failed write, and every failed
+sync whatever its errno, is final (`DiskError`): after a failed fsync the kernel may have dropped the pages and a second
+call would report success for bytes that are gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ticklake.base.errors import DiskError, OutOfRoomError
+
+FILE_MODE = 0o640  # readable by the group (researchers), by nobody else
+FOLDER_MODE = 0o750
+_WRITE_PARTS_MAX = 512  # below IOV_MAX (1024 on Linux, may be lower elsewhere)
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class LocalAppendFile:
+    """A growing file on a local disk. One owner, one thread at a time."""
+
+    def __init__(self, path: str, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+
+    def write(self, parts: Sequence[bytes]) -> None:
+        """Append all `parts`, however many calls that takes.
+
+        Raises:
+            OutOfRoomError: the disk or the quota is full; some bytes may have been written: truncate.
+            DiskError: any other failure.
+        """
+        views = [memoryview(part) for part in parts if part]
+        with _sorted_errors("write", self._path):
+            while views:
+                written = os.writev(self._descriptor, views[:_WRITE_PARTS_MAX])
+                if written == 0:
+                    raise OSError(errno.EIO, "the disk takes no more bytes and gives no reason")
+                views = _without_first(views, written)
+
+    def sync(self) -> None:
+        """Make every byte written so far survive a power cut (fdatasync).
+
+        Raises:
+            DiskError: never retry; what was written may be gone.
+        """
+        with _final_errors("fdatasync", self._path):
+            os.fdatasync(self._descriptor)
+
+    def truncate(self, size_bytes: int) -> None:
+        """Cut the file to `size_bytes`. Not durable before `sync`."""
+        with _final_errors("truncate", self._path):
+            os.ftruncate(self._descriptor, size_bytes)
+
+    def close(self) -> None:
+        """Give the descriptor back. Does not sync."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+class LocalFiles:
+    """Named bytes on local disks. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        # Folders whose own name this process has synced. An existing folder proves nothing: a process that was killed
+        # between mkdir and fsync leaves one that the next power cut takes away.
+        self._durable_folders: set[str] = set()
+
+    def create(self, path: str) -> LocalAppendFile:
+        """Open a new empty file for appending.
+
+        Raises:
+            FileExistsError: the name is taken.
+            OutOfRoomError: no room, no inode or no free descriptor.
+        """
+        with _sorted_errors("create", path):
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            return LocalAppendFile(path, os.open(path, flags, FILE_MODE))
+
+    def read(self, path: str) -> bytes:
+        """All bytes of the file. Raises FileNotFoundError."""
+        with _sorted_errors("read", path), open(path, "rb") as file:
+            return file.read()
+
+    def size_bytes(self, path: str) -> int:
+        """Length of the file. Raises FileNotFoundError."""
+        with _sorted_errors("stat", path):
+            return os.stat(path).st_size
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder has that name."""
+        return os.path.lexists(path)
+
+    def list(self, folder: str) -> list[str]:
+        """Names in a folder, sorted; empty when the folder is missing."""
+        try:
+            with _sorted_errors("list", folder):
+                return sorted(os.listdir(folder))
+        except FileNotFoundError:
+            return []
+
+    def make_folder(self, folder: str) -> None:
+        """Create the folder and its missing parents; every name on the way is durable when this returns."""
+        if folder in self._durable_folders:
+            return
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return
+        if os.path.isdir(folder) and not os.access(parent, os.W_OK):
+            return  # not ours to have made
+        self.make_folder(parent)
+        with _sorted_errors("mkdir", folder):
+            try:
+                os.mkdir(folder, FOLDER_MODE)
+            except FileExistsError:
+                if not os.path.isdir(folder):
+                    raise
+        self.sync_folder(parent)
+        self._durable_folders.add(folder)
+
+    def link(self, source: str, target: str) -> None:
+        """Give the file a second name. Never overwrites.
+
+        Raises:
+            FileExistsError: the target is taken.
+            DiskError: also when source and target lie on different disks; see `same_disk`.
+        """
+        with _sorted_errors("link", target):
+            os.link(source, target, follow_symlinks=False)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name. Raises FileNotFoundError."""
+        with _sorted_errors("unlink", path):
+            os.unlink(path)
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove an empty folder. Not synced."""
+        self._durable_folders.discard(folder)
+        with _sorted_errors("rmdir", folder):
+            os.rmdir(folder)
+
+    def sync_folder(self, folder: str) -> None:
+        """Make links and unlinks in the folder survive a power cut.
+
+        Raises:
+            DiskError: never retry.
+        """
+        with _final_errors("fsync", folder):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def free_bytes(self, folder: str) -> int:
+        """Room left for us (not for root) on the folder's disk."""
+        with _sorted_errors("statvfs", folder):
+            room = os.statvfs(folder)
+            return room.f_bavail * room.f_frsize
+
+    def same_disk(self, first: str, second: str) -> bool:
+        """Whether a file in one folder can be linked into the other. Both folders exist."""
+        with _sorted_errors("stat", first):
+            return os.stat(first).st_dev == os.stat(second).st_dev
+
+
+def _without_first(views: list[memoryview], size_bytes: int) -> list[memoryview]:
+    """What is left of `views` after their first `size_bytes` were written."""
+    for index, view in enumerate(views):
+        if size_bytes < len(view):
+            return [view[size_bytes:], *views[index + 1 :]]
+        size_bytes -= len(view)
+    return []
+
+
+@contextmanager
+def _sorted_errors(action: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError as error:
+        if error.errno in _NO_ROOM or error.errno in (errno.EMFILE, errno.ENFILE):
+            raise OutOfRoomError(f"{action} {path}: {error.strerror}; free some room, nothing was lost") from error
+        raise DiskError(f"{action} {path}: {error.strerror or error}; check the disk, then start again") from error
+
+
+@contextmanager
+def _final_errors(action: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{action} {path}: {error.strerror or error}; bytes not yet synced may be gone: "
+            "check the disk, then start again"
+        ) from error

@@ -1,0 +1,83 @@
+"""Asking a pull consumer for messages, and understanding its answers. One object per life of a consumer.
+
+We always know how many messages we have asked for and not received. Not asking is our only brake, and it is enough.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ticklake.ingest.intake import Intake
+from ticklake.ingest.wire import Wire
+
+HEARTBEAT_S = 5.0
+_EXPIRES_S = 30.0
+_NS = 1_000_000_000
+_WINDOW_MESSAGES = (256, 20_000)  # one group holds at most 65,535 distinct subjects
+_WINDOW_BYTES = 16 * 1024 * 1024  # what may be on its way to us beyond the open segment
+
+_HEARTBEAT, _NO_MESSAGES, _TIMEOUT = 100, 404, 408
+
+
+class PullSession:
+    """Keeps a window of asked-for messages open.
+
+    Attributes:
+        asked: messages asked for that have not come yet.
+    """
+
+    def __init__(self, wire: Wire, intake: Intake, *, stream: str, consumer: str, inbox: str) -> None:
+        self.asked = 0
+        self._wire = wire
+        self._intake = intake
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+        self._inbox = inbox
+        self._requests = 0
+        self._window = _WINDOW_MESSAGES[0]
+
+    def received(self, messages: int, payload_bytes: int) -> None:
+        """Messages came. Sizes the window so that what is on its way stays within its share of memory."""
+        self.asked = max(0, self.asked - messages)
+        average = max(1, payload_bytes // max(1, messages))
+        low, high = _WINDOW_MESSAGES
+        self._window = max(min(low, self._window), min(high, self._window * 2, _WINDOW_BYTES // average))
+        self._window = max(1, min(self._window, _WINDOW_BYTES // average))
+
+    async def top_up(self) -> None:
+        """Ask for more when half of the window is used up."""
+        if self.asked > self._window // 2:
+            return
+        batch = self._window - self.asked
+        self._requests += 1
+        ask = {"batch": batch, "expires": int(_EXPIRES_S * _NS), "idle_heartbeat": int(HEARTBEAT_S * _NS)}
+        self.asked += batch
+        await self._wire.publish(self._subject, msgspec.json.encode(ask), reply=f"{self._inbox}.{self._requests}")
+
+    def read_statuses(self) -> str | None:
+        """Handle the answers that are not messages. Gives the reason when the consumer must be made anew."""
+        broken = None
+        for _, header in self._intake.take_statuses():
+            code, text, pending = parse_status(header)
+            if code == _HEARTBEAT:
+                continue
+            if code in (_NO_MESSAGES, _TIMEOUT):
+                self.asked = max(0, self.asked - (pending if pending is not None else self.asked))
+            else:
+                broken = f"{code} {text}".strip()
+        return broken
+
+
+def parse_status(header: bytes) -> tuple[int, str, int | None]:
+    r"""A status header block (`NATS/1.0 408 Request Timeout\r\n...`) -> code, text, messages it takes back.
+
+    A block without a code gives 0: not an answer we know, so the consumer is made anew.
+    """
+    first, _, rest = header.partition(b"\r\n")
+    words = first.split(b" ", 2)
+    code = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    text = words[2].decode("utf-8", "replace").strip() if len(words) > 2 else ""
+    for line in rest.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"nats-pending-messages" and value.strip().isdigit():
+            return code, text, int(value)
+    return code, text, None

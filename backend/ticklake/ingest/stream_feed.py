@@ -1,0 +1,343 @@
+"""StreamFeed: one JetStream stream into one writer, exactly once.
+
+Limits streams are read *by position*: the consumer is made at our own durable position and must deliver in one unbroken
+run; at any break, redelivery, reconnect or silence it is made anew at the position. One ack per logged group is a
+courtesy to the server. Work-queue and interest streams cannot be read again, so there each message is acked for itself
+and redeliveries are recognised by the set of sequences the log holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import structlog
+
+from ticklake.base.clock import Clock
+from ticklake.base.errors import UnavailableError
+from ticklake.base.metrics import Metrics
+from ticklake.ingest.api import JetStreamApi, Retention, StreamFacts, StreamMissingError, format_time
+from ticklake.ingest.intake import Intake, Taken
+from ticklake.ingest.order import Ordered, any_order, in_order
+from ticklake.ingest.pull import HEARTBEAT_S, PullSession
+from ticklake.ingest.resume import ALARMS, NEW_INCARNATION, Finding, Resume, decide
+from ticklake.ingest.wire import Wire
+from ticklake.sink.feed import BatchWriter, FeedState
+from ticklake.sink.lane import Lane
+
+_LOOK_S = 0.5
+_BACKOFF_S = (0.25, 5.0)  # first and longest wait between tries: never a hot loop, never a long sleep
+_SILENCE_S = 2.5 * HEARTBEAT_S
+_SMALL_GROUP = 256  # below this many messages it pays to wait a moment for company
+_NS = 1_000_000_000
+_ACK_WAIT_S = 600  # position mode never waits for redelivery: it makes the consumer anew
+_EXPLICIT_ACK_WAIT_S = 60  # > ten times the worst fsync we have seen
+_EXPLICIT_ACK_PENDING_MAX = 60_000
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where the running consumer is."""
+
+    after_sequence: int
+    after_server_ns: int
+    consumer_sequence: int = 1
+
+
+class StreamFeed:
+    """Feeds one writer from one stream."""
+
+    def __init__(
+        self,
+        wire: Wire,
+        writer: BatchWriter,
+        *,
+        stream: str,
+        subjects: Sequence[str],
+        consumer: str,
+        clock: Clock,
+        metrics: Metrics,
+        sync_interval_s: float,
+        create: dict[str, Any] | None = None,
+    ) -> None:
+        """Prepare; nothing is sent before `run`.
+
+        Args:
+            wire: the connection.
+            writer: takes the messages.
+            stream: to read.
+            subjects: of our tables; when the stream carries others too, the consumer filters.
+            consumer: durable name, ours alone.
+            clock: of the house.
+            metrics: of the service.
+            sync_interval_s: how long a small group waits for company before its fsync.
+            create: stream configuration to create when the stream is missing; None: report it and wait.
+        """
+        self.name = f"feed-{writer.name}"
+        self._wire = wire
+        self._api = JetStreamApi(wire)
+        self._writer = writer
+        self._stream = stream
+        self._subjects = tuple(subjects)
+        self._consumer = consumer
+        self._clock = clock
+        self._metrics = metrics
+        self._sync_interval_s = sync_interval_s
+        self._create = create
+        self._is_closing = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._has_progress = False
+        self.state = FeedState()
+        self._log = structlog.get_logger().bind(lane=writer.name, stream=stream)
+
+    def close_intake(self) -> None:
+        """Log and ack what has arrived, then return from `run`."""
+        self._is_closing.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Read the stream until closed; heal whatever breaks on the NATS side.
+
+        Raises:
+            DiskError: the log failed; no ack left after that.
+        """
+        failures = 0
+        while not self._is_closing.is_set():
+            self._has_progress = False
+            if not await self._wire.wait_connected(_LOOK_S):
+                self.state = replace(self.state, is_bound=False, problem="waiting for the connection")
+                continue
+            try:
+                reason = await self._live()
+            except UnavailableError as error:
+                reason = str(error)
+            if self._is_closing.is_set():
+                break
+            failures = 0 if self._has_progress else failures + 1
+            self.state = replace(self.state, is_bound=False, problem=reason)
+            wait_s = min(_BACKOFF_S[1], _BACKOFF_S[0] * 2 ** min(failures, 10)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+            self._log.warning("ingest.consumer_restarts", reason=reason, wait_s=round(wait_s, 2), failures=failures)
+            await self._pause(wait_s)
+        self.state = replace(self.state, is_bound=False, problem="stopped")
+
+    async def _pause(self, wait_s: float) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._is_closing.wait()
+        except TimeoutError:
+            return  # the usual end of a pause
+
+    async def _live(self) -> str:
+        """One life of the consumer. Gives the reason why it ended."""
+        generation = self._wire.generation
+        stream = await self._stream_facts()
+        is_explicit = stream.retention is not Retention.LIMITS
+        if is_explicit and not self._writer.lane.tracks_seen:
+            await self._writer.track_seen()
+        resume = await self._find_position(stream)
+        cursor = _Cursor(resume.after_sequence, resume.after_server_ns)
+        inbox = f"{self._wire.inbox_prefix}.{self._consumer}.{random.getrandbits(64):016x}"
+        intake = Intake(inbox_prefix=inbox.encode())
+        self._wake = intake.arrived
+        self._writer.on_room(intake.arrived.set)
+        number = await self._wire.attach(f"{inbox}.*", intake)
+        try:
+            is_filtered = await self._make_consumer(stream, resume, is_explicit=is_explicit)
+            session = PullSession(self._wire, intake, stream=self._stream, consumer=self._consumer, inbox=inbox)
+            mode = "explicit" if is_explicit else "position"
+            self.state = replace(self.state, mode=mode, is_bound=True, problem="")
+            self._log.info(
+                "ingest.consumer_bound",
+                mode=mode,
+                finding=resume.finding.value,
+                start_sequence=resume.start_sequence,
+                start_ns=resume.start_ns,
+                filtered=is_filtered,
+            )
+            while True:
+                reason = await self._turn(session, intake, cursor, generation, is_explicit, is_filtered)
+                if reason is not None:
+                    return reason
+        finally:
+            await self._wire.detach(number)
+
+    async def _turn(
+        self,
+        session: PullSession,
+        intake: Intake,
+        cursor: _Cursor,
+        generation: int,
+        is_explicit: bool,
+        is_filtered: bool,
+    ) -> str | None:
+        """Wait for messages, log them, ack them, ask for more. Gives a reason when this consumer is over."""
+        if self._writer.has_room and not self._is_closing.is_set():
+            await session.top_up()
+        frames = intake.frames
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                await intake.arrived.wait()
+        except TimeoutError:
+            if session.asked and intake.frames == frames and self._writer.has_room:
+                return f"no heartbeat for {_SILENCE_S:g} s"
+        intake.arrived.clear()
+        if self._wire.generation != generation:
+            return "reconnected"
+        broken = session.read_statuses()
+        took = 0
+        while intake.payloads and broken != "reconnected":
+            taken = intake.take()
+            took += len(taken)
+            session.received(len(taken), taken.payload_bytes)
+            ordered = await self._log_taken(taken, cursor, is_explicit, is_filtered)
+            for ack in ordered.acks:
+                await self._wire.publish(ack.decode("ascii"), b"+ACK")
+            self._has_progress = True
+            if ordered.is_reused:
+                created_ns = self._writer.lane.incarnation.created_ns
+                await self._new_incarnation(
+                    Finding.REUSED, created_ns, after=0, after_server_ns=self._writer.lane.position.server_ns
+                )
+            if ordered.broken is not None:
+                self.state = replace(self.state, redelivered=self.state.redelivered + 1)
+                self._metrics.redelivered_total.labels(self._writer.name).inc(len(taken))
+                return ordered.broken
+            self.state = replace(self.state, pending=ordered.pending)
+            self._metrics.consumer_pending.labels(self._writer.name).set(ordered.pending)
+        if broken is not None:
+            return broken
+        if self._is_closing.is_set():
+            return "closing"
+        if took < _SMALL_GROUP and self._sync_interval_s:
+            await asyncio.sleep(self._sync_interval_s)
+        return None
+
+    async def _log_taken(self, taken: Taken, cursor: _Cursor, is_explicit: bool, is_filtered: bool) -> Ordered:
+        now_ns = self._clock.wall_ns()
+        if is_explicit:
+            return await self._writer.append(partial(_any_order, taken, now_ns))
+        ordered = await self._writer.append(partial(_in_order, taken, now_ns, cursor, is_filtered))
+        cursor.consumer_sequence = ordered.next_consumer_sequence
+        if ordered.group is not None:
+            cursor.after_sequence = ordered.group.sequences[-1]
+            cursor.after_server_ns = ordered.group.server_ns[-1]
+        return ordered
+
+    async def _stream_facts(self) -> StreamFacts:
+        try:
+            return await self._api.stream(self._stream)
+        except StreamMissingError:
+            if self._create is None:
+                raise
+        await self._api.create_stream(self._create)
+        self._log.info("ingest.stream_created", subjects=self._create.get("subjects"))
+        return await self._api.stream(self._stream)
+
+    async def _find_position(self, stream: StreamFacts) -> Resume:
+        """Compare our durable position with the stream; open a new incarnation when it is another one."""
+        position = self._writer.lane.position
+        at_position = None
+        if position.sequence and stream.first_sequence <= position.sequence <= stream.last_sequence:
+            at_position = await self._api.message(self._stream, position.sequence)
+        resume = decide(
+            sequence=position.sequence,
+            server_ns=position.server_ns,
+            known_created_ns=self._writer.lane.incarnation.created_ns,
+            stream=stream,
+            at_position=at_position,
+        )
+        if resume.lost is not None:
+            first, last = resume.lost
+            self._log.warning(
+                "ingest.stream_dropped_unread", first_sequence=first, last_sequence=last, messages=last - first + 1
+            )
+        if resume.finding is Finding.HOLE:
+            self._log.warning("ingest.position_deleted", sequence=position.sequence)
+        if resume.finding in NEW_INCARNATION:
+            await self._new_incarnation(
+                resume.finding,
+                stream.created_ns,
+                after=resume.after_sequence,
+                after_server_ns=resume.after_server_ns,
+            )
+        return resume
+
+    async def _new_incarnation(self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int) -> None:
+        """The sequences from here on are of another life of the stream: say so in the log, then to people."""
+        position = self._writer.lane.position
+        if finding in ALARMS:
+            alarm = f"{finding.value} after sequence {position.sequence} of incarnation {position.incarnation}"
+            self.state = replace(self.state, alarm=alarm)
+            self._log.error("ingest.incarnation_changed", reason=finding.value, sequence=position.sequence)
+        self._metrics.incarnations_total.labels(self._writer.name, finding.value).inc()
+        await self._writer.new_incarnation(
+            created_ns=created_ns,
+            reason=finding.value,
+            start_sequence=max(after, 0) + 1,
+            start_after_ns=after_server_ns,
+        )
+
+    async def _make_consumer(self, stream: StreamFacts, resume: Resume, *, is_explicit: bool) -> bool:
+        """Make the consumer anew (or find it, where acks must survive). Gives whether it filters subjects."""
+        is_filtered = not set(stream.subjects) <= set(self._subjects)
+        config: dict[str, Any] = {
+            "name": self._consumer,
+            "durable_name": self._consumer,
+            "replay_policy": "instant",
+            "max_deliver": -1,
+        }
+        if is_filtered:
+            config["filter_subjects"] = sorted(self._subjects)
+        if is_explicit:
+            await self._make_explicit(stream, config)
+            return True  # any order, so holes mean nothing
+        config |= {"ack_policy": "all", "ack_wait": _ACK_WAIT_S * _NS, "max_ack_pending": -1}
+        if resume.start_sequence is not None:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": resume.start_sequence}
+        else:
+            assert resume.start_ns is not None
+            config |= {"deliver_policy": "by_start_time", "opt_start_time": format_time(resume.start_ns)}
+        await self._api.delete_consumer(self._stream, self._consumer)
+        await self._api.create_consumer(self._stream, config)
+        return is_filtered
+
+    async def _make_explicit(self, stream: StreamFacts, config: dict[str, Any]) -> None:
+        config |= {
+            "ack_policy": "explicit",
+            "deliver_policy": "all",
+            "ack_wait": _EXPLICIT_ACK_WAIT_S * _NS,
+            "max_ack_pending": _EXPLICIT_ACK_PENDING_MAX,
+        }
+        found = await self._api.consumer(self._stream, self._consumer)
+        if found is not None and int(found["delivered"]["stream_seq"]) > stream.last_sequence:
+            # After a power cut the server may remember a consumer ahead of its stream: it would stay silent for ever.
+            self._log.error("ingest.consumer_ahead_of_stream", consumer=found["delivered"]["stream_seq"])
+            await self._api.delete_consumer(self._stream, self._consumer)
+            found = None
+        if found is None:
+            await self._api.create_consumer(self._stream, config)
+
+
+def _in_order(taken: Taken, now_ns: int, cursor: _Cursor, is_filtered: bool, lane: Lane) -> Ordered:
+    return in_order(
+        taken,
+        incarnation=lane.position.incarnation,
+        ingest_ns=now_ns,
+        after_sequence=cursor.after_sequence,
+        after_server_ns=cursor.after_server_ns,
+        consumer_sequence=cursor.consumer_sequence,
+        is_filtered=is_filtered,
+    )
+
+
+def _any_order(taken: Taken, now_ns: int, lane: Lane) -> Ordered:
+    def is_held(sequence: int, server_ns: int) -> bool | None:
+        if lane.seen.is_reused(sequence, server_ns=server_ns):
+            return None
+        return lane.seen.contains(sequence, server_ns=server_ns)
+
+    return any_order(taken, incarnation=lane.position.incarnation, ingest_ns=now_ns, is_held=is_held)

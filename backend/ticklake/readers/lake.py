@@ -1,0 +1,127 @@
+"""The lake as one object: scan, SQL, the readers of each tier, what there is, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from ticklake.readers.bronze import BronzeReader
+from ticklake.readers.gold import GoldReader
+from ticklake.readers.listing import DataFile, list_files
+from ticklake.readers.place import find_place
+from ticklake.readers.quarantine import NAME as QUARANTINE
+from ticklake.readers.quarantine import relation_of_quarantine
+from ticklake.readers.query import Day, Instant, Selection, days_of, half_open, values_of
+from ticklake.readers.relation import Relation, relation_of
+from ticklake.readers.report import VerifyReport
+from ticklake.readers.scan import scan
+from ticklake.readers.sql import run_sql
+from ticklake.readers.verify import verify_lake
+from ticklake.schema.lookup import TableCatalog
+
+
+def open_lake(data_root: Path | str | None = None, *, tables: TableCatalog | None = None) -> Lake:
+    """The lake at `data_root`. Opens nothing and locks nothing: a lake may be read while it is written.
+
+    Args:
+        data_root: the folder; from the settings (`TICKLAKE_DATA_ROOT`, else ./data) when None.
+        tables: the catalog; the built-in tables and those of the settings when None.
+
+    Raises:
+        ConfigError: the settings are needed and wrong.
+    """
+    return Lake(*find_place(data_root, tables))
+
+
+class Lake:
+    """One lake on a local disk, for reading.
+
+    Attributes:
+        data_root: its folder, absolute.
+    """
+
+    def __init__(self, data_root: Path, tables: TableCatalog) -> None:
+        self.data_root = data_root
+        self._catalog = tables
+
+    @cached_property
+    def bronze(self) -> BronzeReader:
+        """Market events: by symbol and time, of the front month, sampled."""
+        return BronzeReader(self.data_root, tables=self._catalog)
+
+    @cached_property
+    def gold(self) -> GoldReader:
+        """Live signals."""
+        return GoldReader(self.data_root, tables=self._catalog)
+
+    @property
+    def catalog(self) -> TableCatalog:
+        """The declared tables."""
+        return self._catalog
+
+    def scan(
+        self,
+        table: str,
+        *,
+        symbol: str | Iterable[str] | None = None,
+        start: Instant | None = None,
+        end: Instant | None = None,
+        date: Day | Iterable[Day] | None = None,
+        columns: Sequence[str] | None = None,
+        as_datetime: bool = False,
+    ) -> pl.LazyFrame:
+        """Rows of a table (or of `quarantine`), lazily; see `readers.scan.scan_table` for arguments and errors.
+
+        `start` is included, `end` is **not**: `end` of one call can be `start` of the next.
+        """
+        selection = Selection(values_of(symbol), days_of(date), half_open(start, end))
+        return scan(self.data_root, self.relation(table), selection, columns=columns, as_datetime=as_datetime)
+
+    def sql(self, query: str) -> pl.DataFrame:
+        """The rows of one SELECT over the tables, named as everywhere (`futures.trades`, `raw`, `quarantine`).
+
+        Partition columns (`symbol`, `date`, `hour`) prune files; a table without files is empty. See `readers.sql`.
+
+        Raises:
+            UsageError: not one single SELECT, or it is wrong.
+            CorruptError: a file it reads is damaged or foreign; the text names it.
+        """
+        relations = [relation_of(spec) for spec in self._catalog]
+        return run_sql(self.data_root, [*relations, relation_of_quarantine()], query)
+
+    def tables(self) -> list[str]:
+        """Names of the declared tables that hold at least one file."""
+        return [spec.name for spec in self._catalog if self.files(spec.name)]
+
+    def files(self, table: str) -> list[DataFile]:
+        """The data files of a table (or of `quarantine`), in order of their paths; empty when there are none."""
+        relation = self.relation(table)
+        return list_files(self.data_root / relation.folder, relation.keys)
+
+    def relation(self, table: str) -> Relation:
+        """How a table lies on disk: folder, partition columns and their types.
+
+        Raises:
+            UsageError: no such table; the text offers names that look alike.
+        """
+        if table == QUARANTINE:
+            return relation_of_quarantine()
+        spec = self._catalog.find(table) or self._catalog.by_folder(table)
+        return relation_of(spec or self._catalog.get(table))
+
+    def verify(
+        self, *, state_dir: Path | str | None = None, table: str | None = None, deep: bool = False
+    ) -> VerifyReport:
+        """Check books, sequences, names and checksums; see `readers.verify.verify_lake`.
+
+        Args:
+            state_dir: the state folder; `{data_root}/_state` when None and there is one.
+            table: check the files of this table only.
+            deep: decode every page too.
+        """
+        if state_dir is None and (self.data_root / "_state").is_dir():
+            state_dir = self.data_root / "_state"
+        return verify_lake(self.data_root, state_dir, table, deep, tables=self._catalog)

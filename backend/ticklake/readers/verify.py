@@ -1,0 +1,200 @@
+"""Prove the lake: every byte as it was written, nothing foreign, no sequence lost or doubled, the books balanced.
+
+Safe beside a running daemon: it takes no lock and reads in the order in which commits become visible. The logs come
+first, then the folders, then the ledger: whatever left the log is in the ledger by then, and a file that is not there
+yet belongs to a segment that is still in the log.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import google_crc32c
+
+from ticklake.lake.layout import LEDGER_FOLDER, QUARANTINE_FOLDER
+from ticklake.lake.ledger import LedgerEntry, LedgerFile
+from ticklake.readers.deep import check_content, check_sequences
+from ticklake.readers.inventory import by_writer, data_files, maker_of, read_entries, read_entry
+from ticklake.readers.place import find_place
+from ticklake.readers.report import Problem, StreamBook, VerifyReport
+from ticklake.readers.sequences import check_chain, check_entry, reached_by
+from ticklake.readers.waiting import LaneLog, Waiting, is_waiting, read_waiting
+from ticklake.schema.lookup import TableCatalog
+
+_CHUNK_BYTES: Final = 8 << 20  # large enough for the checksum to run at memory speed
+_RESTORE: Final = "restore the file from a copy, or move it away and take its messages again from the stream"
+
+
+def verify_lake(
+    data_root: Path | str | None = None,
+    state_dir: Path | str | None = None,
+    table: str | None = None,
+    deep: bool = False,
+    *,
+    tables: TableCatalog | None = None,
+) -> VerifyReport:
+    """Check a lake.
+
+    Args:
+        data_root: the lake; from the settings when None.
+        state_dir: the state folder with the logs; without it `waiting` stays unknown, and files of a commit that is
+            under way count as unknown files.
+        table: check the files of this table only (books and sequences are always checked whole).
+        deep: also decode every page with its checksum, count rows, and compare rows with folders, footers and ledger.
+        tables: the catalog; from the settings when None.
+
+    Returns:
+        The books of every stream and all problems. It does not raise for what it finds.
+
+    Raises:
+        UsageError: no such table.
+    """
+    root, catalog = find_place(data_root, tables)
+    if table is not None and table not in ("unknown", *(spec.name for spec in catalog)):
+        catalog.get(table)  # raises, with names that look alike
+    state = Path(state_dir) if state_dir is not None else None
+    waiting = read_waiting(state) if state is not None else Waiting()
+    found = data_files(root, catalog)
+    entries, problems = read_entries(root)
+    problems += waiting.problems
+    problems += _check_ledger(entries, waiting)
+    known = {file.path for entry in entries.values() for file in entry.files}
+    strays, pending = _sort_strays(root, state, sorted(found.keys() - known))
+    problems += [stray for stray in strays if table is None or _lies_in(stray.path, table, catalog)]
+    checked = [
+        (entry, file) for entry in entries.values() for file in entry.files if table is None or file.table == table
+    ]
+    for entry, file in checked:
+        faults = list(_check_bytes(root, file))
+        if deep and not faults:
+            faults = list(check_content(root, entry, file, catalog))
+        problems += faults
+    if deep and table is None:
+        damaged = {problem.path for problem in problems}
+        for path, entry in entries.items():
+            if not damaged & {file.path for file in entry.files}:
+                problems += check_sequences(root, entry, path)
+    return VerifyReport(
+        books=_books(entries.values(), waiting, has_state=state is not None),
+        problems=tuple(sorted(set(problems))),
+        files=len(checked),
+        bytes=sum(file.bytes for _, file in checked),
+        rows=sum(file.rows for _, file in checked),
+        is_deep=deep,
+        pending=tuple(pending),
+    )
+
+
+def _check_ledger(entries: Mapping[str, LedgerEntry], waiting: Waiting) -> Iterator[Problem]:
+    for path, entry in entries.items():
+        yield from check_entry(entry, path)
+    for writer, own in by_writer(entries.values()).items():
+        log = waiting.logs.get(own[0].lane)
+        if log is not None and log.writer == writer and not log.is_ordered:
+            continue  # a work queue may deliver in any order
+        folder = f"{LEDGER_FOLDER}/{writer}"
+        yield from check_chain(own, folder=folder)
+    yield from _check_positions(entries.values(), waiting.logs.values())
+
+
+def _check_positions(entries: Iterable[LedgerEntry], logs: Iterable[LaneLog]) -> Iterator[Problem]:
+    """The log knows how far the commits were; the newest entries of the ledger must reach that far."""
+    entries = list(entries)
+    for log in logs:
+        reached = reached_by(entry for entry in entries if entry.writer == log.writer)
+        if log.position is None or log.position[0] not in reached:
+            continue
+        incarnation, sequence = log.position
+        if sequence > reached[incarnation]:
+            what = f"the log knows sequence {sequence} to be committed, but the ledger ends at {reached[incarnation]}"
+            yield Problem("sequence_gap", log.stream, what, "restore the newest ledger entries and files from a copy")
+
+
+def _sort_strays(root: Path, state: Path | None, paths: Sequence[str]) -> tuple[list[Problem], list[str]]:
+    """Files that the ledger did not know: foreign ones, and those of a commit that is under way."""
+    strays: list[Problem] = []
+    pending: list[str] = []
+    for path in paths:
+        maker = maker_of(Path(path).name)
+        if maker is None:
+            what = "no data file of ours"
+            strays.append(Problem("foreign_file", path, what, "move it out of the lake; queries may read it"))
+            continue
+        is_pending = state is not None and is_waiting(state, maker.lane, maker.segment)
+        entry = read_entry(root, maker)  # after looking into the log: what has left it is in the ledger
+        if entry is not None and any(file.path == path for file in entry.files):
+            continue  # committed while we looked
+        if entry is None and is_pending:
+            pending.append(path)
+            continue
+        what = "not in the ledger: it was copied or renamed, or its ledger entry is gone"
+        strays.append(Problem("unknown_file", path, what, "move it out of the lake, or restore the ledger entry"))
+    return strays, pending
+
+
+def _check_bytes(root: Path, file: LedgerFile) -> Iterator[Problem]:
+    """Present, as long as it was, and the same bytes."""
+    checksum = size_bytes = 0
+    try:
+        descriptor = os.open(root / file.path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield Problem("missing_file", file.path, f"in the ledger with {file.rows} rows, but not on disk", _RESTORE)
+        return
+    except OSError as error:
+        yield Problem("unreadable_file", file.path, str(error.strerror), _RESTORE)
+        return
+    try:
+        while chunk := os.read(descriptor, _CHUNK_BYTES):
+            checksum = google_crc32c.extend(checksum, chunk)
+            size_bytes += len(chunk)
+    except OSError as error:
+        yield Problem("unreadable_file", file.path, str(error.strerror), _RESTORE)
+        return
+    finally:
+        os.close(descriptor)
+    if size_bytes != file.bytes:
+        yield Problem("wrong_size", file.path, f"{size_bytes} bytes, written with {file.bytes}", _RESTORE)
+    elif f"{checksum:08x}" != file.crc32c:
+        what = f"checksum {checksum:08x}, written with {file.crc32c}: its bytes changed"
+        yield Problem("wrong_checksum", file.path, what, _RESTORE)
+
+
+def _books(entries: Iterable[LedgerEntry], waiting: Waiting, *, has_state: bool) -> tuple[StreamBook, ...]:
+    streams: dict[str, list[LedgerEntry]] = {}
+    for entry in entries:
+        streams.setdefault(entry.stream, []).append(entry)
+    for log in waiting.logs.values():
+        streams.setdefault(log.stream, [])
+    return tuple(_book(stream, own, waiting, has_state=has_state) for stream, own in sorted(streams.items()))
+
+
+def _book(stream: str, entries: Sequence[LedgerEntry], waiting: Waiting, *, has_state: bool) -> StreamBook:
+    committed = {(entry.writer, entry.segment) for entry in entries}
+    in_log = sum(
+        messages
+        for log in waiting.logs.values()
+        if log.stream == stream
+        for segment, messages in log.messages.items()
+        if (log.writer, segment) not in committed  # committed, about to be removed from the log
+    )
+    return StreamBook(
+        stream=stream,
+        received=sum(entry.received for entry in entries) + in_log,
+        stored=sum(entry.stored for entry in entries),
+        quarantined=sum(entry.quarantined for entry in entries),
+        duplicates=sum(entry.duplicates for entry in entries),
+        waiting=in_log if has_state else None,
+        missing=sum(last - first + 1 for entry in entries for first, last in entry.missing),
+        segments=len(entries),
+        stored_rows=sum(sum(entry.rows.values()) for entry in entries),
+        quarantined_rows=sum(sum(entry.quarantined_rows.values()) for entry in entries),
+    )
+
+
+def _lies_in(path: str, table: str, catalog: TableCatalog) -> bool:
+    spec = catalog.find(table)
+    folders = [f"{QUARANTINE_FOLDER}/table={table}/", *([f"{spec.folder}/"] if spec else [])]
+    return any(path.startswith(folder) for folder in folders)

@@ -1,0 +1,105 @@
+"""What still waits in the logs, seen from outside: no lock, so also while the daemon runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ticklake.files.local import LocalFiles
+from ticklake.readers.report import Problem
+from ticklake.wal.log import LoggedSegment, scan_log
+from ticklake.wal.segment import Tail
+
+_TRIES_MAX = 5  # a running daemon retires segments while we read; each try starts from a fresh list
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLog:
+    """The log of one lane.
+
+    Attributes:
+        lane: its name.
+        stream: the stream's name; the lane's name when no segment says.
+        writer: who commits its segments; None when the state folder has no identity yet.
+        messages: segment number -> messages in it.
+        position: (incarnation, sequence) that was reached before the oldest segment; None when unknown.
+        is_ordered: whether sequences come in order; not so for work queues, which are read by explicit acks.
+    """
+
+    lane: str
+    stream: str
+    writer: str | None
+    messages: Mapping[int, int]
+    position: tuple[int, int] | None
+    is_ordered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """All logs below a state folder, and the damage found in them."""
+
+    logs: Mapping[str, LaneLog] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def read_waiting(state_dir: Path) -> Waiting:
+    """Look at every log below the state folder; nothing when there is none."""
+    files = LocalFiles()
+    root = str(state_dir / "wal")
+    identity = _read_identity(state_dir)
+    logs: dict[str, LaneLog] = {}
+    problems: list[Problem] = []
+    for lane in files.list(root):
+        segments = _scan(files, f"{root}/{lane}")
+        logs[lane] = _summary(lane, identity, segments)
+        problems += [
+            Problem(
+                "wal_damaged",
+                segment.path,
+                f"damage at byte {segment.scan.valid_bytes}: {segment.scan.reason}",
+                "see what is lost with `ticklake wal verify`",
+            )
+            for segment in segments
+            if segment.scan.tail is Tail.CORRUPT
+        ]
+    return Waiting(logs, tuple(problems))
+
+
+def is_waiting(state_dir: Path, lane: str, segment: int) -> bool:
+    """Whether the segment is still in the log, so that its commit may be under way."""
+    return (state_dir / "wal" / lane / f"{segment:012d}.wal").exists()
+
+
+def _scan(files: LocalFiles, folder: str) -> list[LoggedSegment]:
+    for _ in range(_TRIES_MAX - 1):
+        try:
+            segments = list(scan_log(files, folder))
+        except FileNotFoundError:
+            continue
+        if not any(segment.scan.tail is Tail.CORRUPT for segment in segments):
+            return segments  # else look again: a frame that is being written can look bad once, not five times
+    return list(scan_log(files, folder))
+
+
+def _read_identity(state_dir: Path) -> str | None:
+    try:
+        return (state_dir / "IDENTITY").read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return None
+
+
+def _summary(lane: str, identity: str | None, segments: list[LoggedSegment]) -> LaneLog:
+    states = [segment.scan.header.state for segment in segments if segment.scan.header is not None]
+    oldest = states[0] if states else None
+    return LaneLog(
+        lane=lane,
+        stream=oldest.stream if oldest else lane,
+        writer=f"{identity}-{lane}" if identity else None,
+        messages={
+            segment.number: sum(len(frame.group) for frame in segment.scan.frames if frame.group is not None)
+            for segment in segments
+        },
+        position=(oldest.position.incarnation, oldest.position.sequence) if oldest else None,
+        is_ordered=not any(state.seen for state in states),
+    )

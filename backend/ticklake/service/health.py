@@ -1,0 +1,154 @@
+"""PURE: Status -> live? ready? and if not, why not and what to do.
+
+Live means: the process does its own work; restart it when it is not. It never depends on NATS, because a restart does
+not mend a server. Ready means: messages flow from NATS into files without delay and without alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from ticklake.service.status import Alarm, LaneStatus, Status
+
+CODES: Final = frozenset(
+    {
+        "starting",
+        "stopping",
+        "nats_disconnected",
+        "consumer_stalled",
+        "stream_regressed",
+        "disk_low",
+        "out_of_room",
+        "wal_sync_stale",
+        "commit_failing",
+        "backlog",
+    }
+)
+"""All codes, for alerts and run books. `stream_regressed`, `out_of_room` and `commit_failing` come as alarms."""
+
+_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HealthLimits:
+    """Where normal ends.
+
+    Attributes:
+        sync_stale_s: bytes may wait so long for their fdatasync; a good disk needs a millisecond.
+        sync_dead_s: after this the log's thread hangs, and only a restart helps.
+        stall_s: messages wait at the server, yet none came for so long.
+        unflushed_max_s: a message may be in the log without being in a file for so long; a flush is due in seconds.
+        pending_max: so many messages may wait at the server before we say that we lag.
+    """
+
+    sync_stale_s: float = 10.0
+    sync_dead_s: float = 60.0
+    stall_s: float = 30.0
+    unflushed_max_s: float = 120.0
+    pending_max: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The answer of a probe.
+
+    Attributes:
+        ok: whether nothing is wrong.
+        reasons: what is wrong, oldest first; empty when ok.
+    """
+
+    ok: bool
+    reasons: tuple[Alarm, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def liveness(status: Status, now_ns: int, limits: HealthLimits | None = None) -> Health:
+    """Whether the process works. That it answers at all shows that its event loop turns."""
+    limits = limits or HealthLimits()
+    return _health(reason for lane in status.lanes for reason in _sync(lane, now_ns, limit_s=limits.sync_dead_s))
+
+
+def readiness(status: Status, now_ns: int, limits: HealthLimits | None = None) -> Health:
+    """Whether messages flow into files."""
+    limits = limits or HealthLimits()
+    return _health(_not_ready(status, now_ns, limits))
+
+
+def startup(status: Status) -> Health:
+    """Whether the log left by the last run is in the lake and the workers run."""
+    return _health(_starting(status))
+
+
+def _not_ready(status: Status, now_ns: int, limits: HealthLimits) -> Iterator[Alarm]:
+    yield from _starting(status)
+    if status.phase == "stopping":
+        yield Alarm("stopping", "the service drains and ends", status.phase_since_ns, "wait, or start another one")
+    yield from status.alarms
+    if not status.nats.connected:
+        yield Alarm(
+            "nats_disconnected",
+            f"no connection to {status.nats.url}",
+            status.nats.since_ns,
+            "check the server and the network; we reconnect by ourselves and nothing is lost on a JetStream stream",
+        )
+    if status.disk.low_since_ns is not None:
+        yield Alarm(
+            "disk_low",
+            f"{status.disk.path}: {status.disk.free_bytes} bytes free, below {status.disk.min_free_bytes}",
+            status.disk.low_since_ns,
+            "free space or enlarge the disk; intake goes on by itself when there is room",
+        )
+    for lane in status.lanes:
+        yield from _sync(lane, now_ns, limit_s=limits.sync_stale_s)
+        yield from _flow(lane, status, now_ns, limits)
+
+
+def _starting(status: Status) -> Iterator[Alarm]:
+    found, done = status.recovery.segments_found, status.recovery.segments_done
+    if not status.recovery.done:
+        what = f"replaying the log: {done} of {found} segments are in the lake"
+        yield Alarm("starting", what, status.started_ns, "wait; the log of the last run goes first")
+    elif status.phase == "starting":
+        yield Alarm("starting", "connecting and binding consumers", status.phase_since_ns, "wait a few seconds")
+
+
+def _sync(lane: LaneStatus, now_ns: int, *, limit_s: float) -> Iterator[Alarm]:
+    since_ns = lane.unsynced_since_ns
+    if since_ns is not None and now_ns - since_ns > limit_s * _NS:
+        yield Alarm(
+            "wal_sync_stale",
+            f"lane {lane.name}: bytes wait {(now_ns - since_ns) / _NS:.1f} s for their fdatasync",
+            since_ns,
+            "look at the disk of the state folder (`ticklake doctor`); unsynced messages are not acked and come again",
+        )
+
+
+def _flow(lane: LaneStatus, status: Status, now_ns: int, limits: HealthLimits) -> Iterator[Alarm]:
+    pending = lane.pending or 0
+    moved_ns = max(lane.last_message_ns or 0, status.started_ns, status.nats.since_ns)
+    paused = status.disk.low_since_ns is not None or any(alarm.code == "out_of_room" for alarm in status.alarms)
+    if pending and status.nats.connected and not paused and now_ns - moved_ns > limits.stall_s * _NS:
+        yield Alarm(
+            "consumer_stalled",
+            f"lane {lane.name}: {pending} messages wait at the server, none came for {(now_ns - moved_ns) / _NS:.0f} s",
+            moved_ns,
+            f"look at the consumer of {lane.stream} (another service on it? max_ack_pending reached?)",
+        )
+    if pending > limits.pending_max or lane.oldest_unflushed_s > limits.unflushed_max_s:
+        yield Alarm(
+            "backlog",
+            f"lane {lane.name}: {pending} messages wait at the server, "
+            f"the oldest in the log waits {lane.oldest_unflushed_s:.0f} s for its file",
+            now_ns - int(lane.oldest_unflushed_s * _NS),
+            "wait while it catches up; if it grows, look at disk and processor, or raise bronze.flush_rows",
+        )
+
+
+def _health(reasons: Iterator[Alarm]) -> Health:
+    sorted_reasons = tuple(sorted(reasons, key=lambda reason: (reason.since_ns, reason.code)))
+    return Health(not sorted_reasons, sorted_reasons)

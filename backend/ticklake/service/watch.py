@@ -1,0 +1,68 @@
+"""Looks at the service once a second: gauges, disk watermark, watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from ticklake.base.metrics import Metrics
+from ticklake.service.health import readiness
+from ticklake.service.notify import Notifier
+from ticklake.service.snapshot import Snapshot
+from ticklake.service.status import Status
+from ticklake.sink.tier import TierWriter
+
+_LOOK_S = 1.0
+
+
+class Watch:
+    """A worker that keeps the numbers fresh and slows intake down before the disk is full."""
+
+    name = "watch"
+
+    def __init__(
+        self, snapshot: Snapshot, *, tiers: Sequence[TierWriter], metrics: Metrics, notifier: Notifier
+    ) -> None:
+        self._snapshot = snapshot
+        self._tiers = tiers
+        self._metrics = metrics
+        self._notifier = notifier
+        self._closing = asyncio.Event()
+        self._problems: frozenset[str] = frozenset()
+        self._log = structlog.get_logger()
+
+    def close_intake(self) -> None:
+        """End `run`."""
+        self._closing.set()
+
+    async def run(self) -> None:
+        """Look until closed."""
+        while not self._closing.is_set():
+            self._look(self._snapshot.take())
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await self._closing.wait()
+            except TimeoutError:
+                continue  # time for the next look
+
+    def _look(self, status: Status) -> None:
+        self._notifier.watchdog()
+        for lane in status.lanes:
+            self._metrics.wal_bytes.labels(lane.name).set(lane.wal_bytes)
+            self._metrics.wal_oldest_unflushed_seconds.labels(lane.name).set(lane.oldest_unflushed_s)
+        is_low = status.disk.low_since_ns is not None
+        for tier in self._tiers:
+            for writer in tier.writers:
+                writer.hold(is_low)
+        health = readiness(status, status.taken_ns)
+        problems = frozenset(reason.code for reason in health.reasons)
+        if problems != self._problems:
+            self._problems = problems
+            if health.ok:
+                self._log.info("service.ready")
+            else:
+                what = [f"{reason.code}: {reason.what}" for reason in health.reasons]
+                self._log.warning("service.not_ready", reasons=what)
+            self._notifier.status("ready" if health.ok else "; ".join(sorted(problems)))

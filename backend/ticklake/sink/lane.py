@@ -1,0 +1,419 @@
+"""A lane: one stream's way through the house. Messages go into its log, segments of the log go into the lake.
+
+Two threads may share a lane: one appends and rotates, the other commits. What both touch is behind one lock; a slow
+commit never holds up an append.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ticklake.base.clock import Clock
+from ticklake.base.errors import DiskError, OutOfRoomError, UsageError
+from ticklake.files.placement import PlacedFiles
+from ticklake.lake.batch import Encoder
+from ticklake.lake.intent import Intent
+from ticklake.lake.layout import ledger_folder
+from ticklake.lake.ledger import LedgerEntry
+from ticklake.lake.publish import Publisher
+from ticklake.schema.messages import MessageGroup
+from ticklake.sink.progress import Progress
+from ticklake.sink.recovery import RecoveryReport, publish_old_log
+from ticklake.sink.room import BALLAST_BYTES, Ballast
+from ticklake.sink.segment import LiveSegment, Segment, ledger_entry
+from ticklake.wal.frame import SECTOR_BYTES, Range
+from ticklake.wal.log import LoggedSegment, SaltSource, Wal, retire
+from ticklake.wal.seen import SeenSet
+from ticklake.wal.state import Incarnation, Position, SegmentState
+
+
+class Lane:
+    """One stream: its log, its position, its commits. Open with `Lane.open`.
+
+    Attributes:
+        name: lower-case name of the stream.
+        stream: name of the stream.
+        writer: `{identity}-{lane}`, in every file name.
+        recovery: what the start found and did.
+    """
+
+    def __init__(
+        self,
+        *,
+        files: PlacedFiles,
+        state_folder: str,
+        data_root: str,
+        identity: str,
+        epoch: int,
+        stream: str,
+        encode: Encoder,
+        clock: Clock,
+        salt_source: SaltSource,
+        track_seen: bool,
+        sector_bytes: int,
+        ballast_bytes: int,
+    ) -> None:
+        self.stream = stream
+        self.name = stream.lower()
+        self.writer = f"{identity}-{self.name}"
+        self.recovery = RecoveryReport()
+        self._files = files
+        self._encode = encode
+        self._clock = clock
+        self._epoch = epoch
+        self._salt_source = salt_source
+        self._sector_bytes = sector_bytes
+        self._log_folder = f"{state_folder}/wal/{self.name}"
+        self._ledger_folder = f"{data_root}/{ledger_folder(self.writer)}"
+        self._progress = Progress(tracks_seen=track_seen)
+        self._lock = threading.Lock()
+        self._failure: DiskError | None = None
+        self._sealed: deque[Segment] = deque()
+        self._decided: dict[int, Intent] = {}
+        self._live = LiveSegment()
+        self._unlogged_duplicates = 0
+        for folder in (state_folder, data_root, self._log_folder):
+            files.make_folder(folder)
+        staging_root = f"{state_folder}/staging/{self.name}"
+        if not files.same_disk(state_folder, data_root):
+            staging_root = f"{data_root}/_staging/{self.name}"  # a link cannot cross disks
+        files.make_folder(staging_root)
+        self._publisher = Publisher(files, data_root=data_root, staging_root=staging_root, writer=self.writer)
+        self._ballast = Ballast(files, state_folder, name=f"ballast-{self.name}", size_bytes=ballast_bytes)
+        self._wal: Wal
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        files: PlacedFiles,
+        state_folder: str,
+        data_root: str,
+        identity: str,
+        epoch: int,
+        stream: str,
+        encode: Encoder,
+        clock: Clock,
+        salt_source: SaltSource = os.urandom,
+        track_seen: bool = False,
+        sector_bytes: int = SECTOR_BYTES,
+        ballast_bytes: int = BALLAST_BYTES,
+    ) -> Lane:
+        """Publish what the life before left behind, then open a new segment. See `sink.recovery`.
+
+        Args:
+            files: the disk; shared between lanes.
+            state_folder: absolute path; locked by us (`files.lease.StateFolder`).
+            data_root: absolute path of the lake.
+            identity: eight hex digits from the state folder.
+            epoch: number of this start, from the state folder.
+            stream: name of the stream, such as `MARKET_DATA`.
+            encode: turns messages into files.
+            clock: stamps ledger entries.
+            salt_source: gives n random bytes.
+            track_seen: keep every durable sequence, for streams that cannot be read again from a position.
+            sector_bytes: what the disk writes as a whole.
+            ballast_bytes: reserve for commits on a full disk; 0: none.
+
+        Raises:
+            CorruptError: bytes that were synced are bad or gone; a person decides.
+            OutOfRoomError: try again when there is room; nothing was lost.
+            DiskError: stop.
+        """
+        lane = cls(
+            files=files,
+            state_folder=state_folder,
+            data_root=data_root,
+            identity=identity,
+            epoch=epoch,
+            stream=stream,
+            encode=encode,
+            clock=clock,
+            salt_source=salt_source,
+            track_seen=track_seen,
+            sector_bytes=sector_bytes,
+            ballast_bytes=ballast_bytes,
+        )
+        try:
+            lane._recover()
+        except OutOfRoomError:
+            if not lane._ballast.release():
+                raise
+            lane._recover()
+        lane._ballast.make()
+        return lane
+
+    @property
+    def position(self) -> Position:
+        """The last message that is durable. A consumer resumes behind it.
+
+        With `sequence` 0 there is no message of this incarnation yet: begin behind `server_ns`, or with the first
+        message of the stream if that is 0 as well.
+        """
+        return self._progress.position
+
+    @property
+    def incarnation(self) -> Incarnation:
+        """The stream's present life. Number 0: never seen; call `new_incarnation` before the first JetStream group."""
+        return self._progress.incarnation
+
+    @property
+    def seen(self) -> SeenSet:
+        """Every durable sequence of this incarnation; empty unless opened with `track_seen`. For the log thread."""
+        return self._progress.seen
+
+    @property
+    def tracks_seen(self) -> bool:
+        """Whether every durable sequence is kept."""
+        return self._progress.tracks_seen
+
+    @property
+    def waiting_messages(self) -> int:
+        """Messages in the log that are not committed yet."""
+        with self._lock:
+            return self._live.messages + sum(segment.messages for segment in self._sealed)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the log."""
+        with self._lock:
+            return self._wal.end_bytes + sum(segment.size_bytes for segment in self._sealed)
+
+    @property
+    def live_messages(self) -> int:
+        """Messages in the live segment: what the next `rotate` seals."""
+        return self._live.messages
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes of the live segment."""
+        return self._wal.end_bytes
+
+    def append(self, group: MessageGroup, *, missing: Sequence[Range] = ()) -> None:
+        """Put a group into the log. Durable on return: now its messages may be acked.
+
+        Args:
+            group: messages above `position`, of the present incarnation (or of core NATS, without sequences).
+            missing: (first, last) sequences, up to the group's last one, that the stream no longer had.
+
+        Raises:
+            OutOfRoomError: the log is as before; try the same group again when there is room.
+            DiskError: stop without acks. The lane refuses all further work.
+            UsageError: the group is not above `position` or of another incarnation.
+        """
+        self._check_alive()
+        self._check_order(group)
+        try:
+            self._wal.append(group, missing=missing, duplicates=self._unlogged_duplicates)
+            self._wal.sync()
+        except DiskError as error:
+            self._fail(error)
+            raise
+        with self._lock:
+            self._live.take(group, missing, self._unlogged_duplicates)
+            self._unlogged_duplicates = 0
+        self._progress.take_group(group)
+
+    def note_duplicates(self, messages: int) -> None:
+        """Count messages that were dropped because they are durable already. Durable with the next group or `close`."""
+        self._unlogged_duplicates += messages
+
+    def rotate(self) -> Segment | None:
+        """Seal the live segment and begin the next one, durably. None when the live one holds no message.
+
+        Raises:
+            OutOfRoomError: nothing changed; try again.
+            DiskError: stop.
+        """
+        self._check_alive()
+        if not self._live.groups:
+            return None
+        return self._begin_segment()
+
+    def new_incarnation(
+        self, *, created_ns: int, reason: str, start_sequence: int = 0, start_after_ns: int = 0
+    ) -> Segment | None:
+        """Begin a new life of the stream, durably: sequences may be used again from here on.
+
+        Args:
+            created_ns: when the server says the stream was created.
+            reason: `first`, `recreated`, `sequence_reused`, ...
+            start_sequence: first sequence wanted; 0: decided by `start_after_ns`.
+            start_after_ns: begin behind that server time; 0: with the first message.
+
+        Returns:
+            The sealed segment of the life before, if it held messages: commit it.
+        """
+        self._check_alive()
+        number = self.incarnation.number + 1
+        before = replace(self._progress)
+        self._progress.incarnation = Incarnation(number, created_ns, reason)
+        self._progress.position = Position(number, max(start_sequence - 1, 0), start_after_ns, 0)
+        self._progress.seen = SeenSet()
+        try:
+            return self._begin_segment(before)
+        except (OutOfRoomError, DiskError):
+            self._progress = before
+            raise
+
+    def track_seen(self) -> Segment | None:
+        """Keep every durable sequence from here on, durably: the stream cannot be read again from a position.
+
+        Returns:
+            The sealed segment, if it held messages: commit it.
+        """
+        self._check_alive()
+        before = replace(self._progress)
+        self._progress.tracks_seen = True
+        try:
+            return self._begin_segment(before)
+        except OutOfRoomError:
+            self._progress = before
+            raise
+
+    def commit(self, segment: Segment) -> LedgerEntry:
+        """Bring the oldest sealed segment into the lake, then drop it from the log. Durable on return.
+
+        Raises:
+            OutOfRoomError: the segment is kept; call again when there is room.
+            CorruptError: another file has one of our names; stop.
+            DiskError: stop.
+            UsageError: another segment is older.
+        """
+        self._check_alive()
+        if not self._sealed or self._sealed[0] is not segment:
+            raise UsageError(f"{self.name}: segment {segment.number} is not the oldest sealed one; commit in order")
+        try:
+            try:
+                entry = self._publish(segment)
+            except OutOfRoomError:
+                if not self._ballast.release():
+                    raise
+                entry = self._publish(segment)
+            retire(self._files, self._log_folder, [segment.number])
+            with self._lock:
+                self._sealed.popleft()
+            self._decided.pop(segment.number, None)
+            self._publisher.clean(segment.number)
+            self._ballast.make()
+        except DiskError as error:
+            self._fail(error)
+            raise
+        return entry
+
+    def close(self) -> None:
+        """Mark the log as gracefully ended and let go of it. What waits is committed by the next start."""
+        if self._failure is not None:
+            self._wal.abandon()
+            return
+        self._wal.close(duplicates=self._unlogged_duplicates)
+
+    def _recover(self) -> None:
+        begin_s = self._clock.monotonic_s()
+        self._progress = Progress(tracks_seen=self._progress.tracks_seen)
+        old = publish_old_log(
+            self._files,
+            self._log_folder,
+            publisher=self._publisher,
+            progress=self._progress,
+            ledger_folder=self._ledger_folder,
+            commit=self._commit_logged,
+        )
+        self._wal = Wal.open(
+            self._files,
+            self._log_folder,
+            number=max(old.numbers, default=0) + 1,
+            epoch=self._epoch,
+            state=self._state(duplicates=old.duplicates),
+            salt_source=self._salt_source,
+            sector_bytes=self._sector_bytes,
+        )
+        self._live = LiveSegment(duplicates=old.duplicates)
+        retire(self._files, self._log_folder, old.numbers)
+        for number in self._publisher.staged_segments():
+            self._publisher.clean(number)
+        self.recovery = replace(old.report, seconds=self._clock.monotonic_s() - begin_s)
+
+    def _commit_logged(self, logged: LoggedSegment) -> LedgerEntry:
+        frames = logged.scan.frames
+        live = LiveSegment(duplicates=logged.scan.duplicates)
+        progress = replace(self._progress, seen=SeenSet(), tracks_seen=self._progress.tracks_seen)
+        for frame in frames:
+            if frame.group is not None:
+                live.take(frame.group, frame.missing, duplicates=0)
+                progress.take_group(frame.group)
+        return self._publish(live.seal(logged.number, logged.scan.valid_bytes, progress))
+
+    def _begin_segment(self, ended: Progress | None = None) -> Segment | None:
+        """Rotate the log; `ended` is the progress of the sealed segment when it is not the present one."""
+        with self._lock:
+            number, size_bytes = self._wal.number, self._wal.end_bytes
+        carried = 0 if self._live.groups else self._live.duplicates
+        try:
+            self._wal.rotate(self._state(duplicates=carried))
+            if not self._live.groups:
+                retire(self._files, self._log_folder, [number])
+                return None
+        except DiskError as error:
+            self._fail(error)
+            raise
+        with self._lock:
+            self._live.duplicates += self._unlogged_duplicates
+            self._unlogged_duplicates = 0
+            segment = self._live.seal(number, size_bytes, ended or self._progress)
+            self._sealed.append(segment)
+            self._live = LiveSegment()
+        return segment
+
+    def _publish(self, segment: Segment) -> LedgerEntry:
+        intent = self._decided.get(segment.number)
+        if intent is None:
+            encoded = self._encode(
+                segment.groups,
+                writer=self.writer,
+                segment=segment.number,
+                stream=self.stream,
+                incarnation=segment.incarnation,
+            )
+            entry = ledger_entry(
+                segment, encoded, writer=self.writer, stream=self.stream, committed_ns=self._clock.wall_ns()
+            )
+            intent = self._publisher.decide(encoded, entry, reached=segment.reached)
+            self._decided[segment.number] = intent
+        return self._publisher.finish(intent)
+
+    def _state(self, *, duplicates: int) -> SegmentState:
+        return SegmentState(
+            lane=self.name,
+            stream=self.stream,
+            incarnation=self._progress.incarnation,
+            position=self._progress.position,
+            seen=self._progress.seen.ranges(),
+            duplicates=duplicates,
+            tracks_seen=self._progress.tracks_seen,
+        )
+
+    def _check_alive(self) -> None:
+        if self._failure is not None:
+            raise DiskError(f"{self.name}: stopped after a disk error; start again") from self._failure
+
+    def _fail(self, error: DiskError) -> None:
+        self._failure = self._failure or error
+
+    def _check_order(self, group: MessageGroup) -> None:
+        position = self._progress.position
+        expected = self._progress.incarnation.number if group.sequences else 0
+        if group.incarnation != expected:
+            raise UsageError(
+                f"{self.name}: a group of incarnation {group.incarnation}, expected {expected}; "
+                "call new_incarnation first"
+            )
+        if group.sequences and not self._progress.tracks_seen and group.sequences[0] <= position.sequence:
+            raise UsageError(
+                f"{self.name}: sequence {group.sequences[0]} is not above position {position.sequence}; "
+                "drop duplicates before the log"
+            )

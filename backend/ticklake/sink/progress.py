@@ -1,0 +1,68 @@
+"""How far a stream is: life, position and, where needed, every sequence. Every segment header repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ticklake.schema.messages import MessageGroup
+from ticklake.wal.seen import SeenRange, SeenSet
+from ticklake.wal.segment import payload_crc32c
+from ticklake.wal.state import Incarnation, Position
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a stream is. Owned by the thread that appends."""
+
+    incarnation: Incarnation = field(default_factory=Incarnation)
+    position: Position = field(default_factory=Position)
+    seen: SeenSet = field(default_factory=SeenSet)
+    tracks_seen: bool = False
+
+    def take_group(self, group: MessageGroup) -> None:
+        """Move behind a durable group. A group of core NATS has no sequences and moves nothing."""
+        if not group.sequences:
+            return
+        index = _newest(group.sequences)
+        reached = Position(
+            group.incarnation,
+            group.sequences[index],
+            group.server_ns[index],
+            payload_crc32c(group.payload(index)),
+        )
+        if reached > self.position:
+            self.position = reached
+        if self.tracks_seen:
+            self.seen.add_many(group.sequences, group.server_ns)
+
+    def take(self, incarnation: Incarnation, position: Position, seen: Sequence[SeenRange]) -> None:
+        """Join what a segment header or a decision says. The newer incarnation wins whole."""
+        if incarnation.number > self.incarnation.number:
+            self.incarnation, self.position, self.seen = incarnation, position, SeenSet()
+        elif incarnation.number < self.incarnation.number:
+            return
+        self.position = max(self.position, position)
+        for first, last, newest_ns in seen:
+            self.seen.add_range(first, last, newest_ns=newest_ns)
+
+    def to_document(self, seen: Sequence[SeenRange]) -> dict[str, Any]:
+        """What a decision carries as `reached`; `seen` are the ranges of its batch."""
+        incarnation, position = self.incarnation, self.position
+        return {
+            "incarnation": [incarnation.number, incarnation.created_ns, incarnation.reason],
+            "position": [position.incarnation, position.sequence, position.server_ns, position.payload_crc32c],
+            "seen": [list(seen_range) for seen_range in seen],
+        }
+
+    def take_document(self, document: Mapping[str, Any]) -> None:
+        """Join what `to_document` wrote."""
+        seen = [(first, last, newest_ns) for first, last, newest_ns in document["seen"]]
+        self.take(Incarnation(*document["incarnation"]), Position(*document["position"]), seen)
+
+
+def _newest(sequences: Sequence[int]) -> int:
+    """Index of the highest sequence; the last one unless a work queue delivered out of order."""
+    last = len(sequences) - 1
+    return last if sequences[last] == max(sequences) else sequences.index(max(sequences))

@@ -1,0 +1,123 @@
+"""What a start does with the segments of the life before: publish first, trust afterwards.
+
+A tail that can be read may still not be on the disk (killed between write and sync, or after a failed sync). So nothing
+is derived from it before its rows are durable in the lake:
+
+1. each old segment, oldest first: a decision found in staging is finished by linking, without one it is staged anew;
+2. only then a new segment is opened, with the position reached: the larger of log and decisions;
+3. only then the old segments are removed, and after them their staging.
+
+A crash at any point runs it again with the same outcome. Steps 2 and 3 are in `Lane.open`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ticklake.base.errors import CorruptError
+from ticklake.files.protocol import Files
+from ticklake.lake.ledger import LedgerEntry
+from ticklake.lake.publish import Publisher
+from ticklake.sink.progress import Progress
+from ticklake.wal.log import LoggedSegment, read_log
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What a start found and did.
+
+    Attributes:
+        segments: old segments in the log.
+        messages: messages in them that were not in the lake yet, or only decided on.
+        torn_bytes: bytes of writes that were never synced and are cut off; nobody was promised anything.
+        finished_intents: commits that had been decided and were only finished.
+        entries: the books of what was committed now.
+        seconds: how long it took.
+    """
+
+    segments: int = 0
+    messages: int = 0
+    torn_bytes: int = 0
+    finished_intents: int = 0
+    entries: tuple[LedgerEntry, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OldLog:
+    """The log of the life before, published.
+
+    Attributes:
+        numbers: its segments; to be retired once a new one is open.
+        duplicates: counted in segments without a message, so not yet in any ledger entry.
+        report: for people; `seconds` is not filled in.
+    """
+
+    numbers: tuple[int, ...]
+    duplicates: int
+    report: RecoveryReport
+
+
+def publish_old_log(
+    files: Files,
+    folder: str,
+    *,
+    publisher: Publisher,
+    progress: Progress,
+    ledger_folder: str,
+    commit: Callable[[LoggedSegment], LedgerEntry],
+) -> OldLog:
+    """Bring every old segment into the lake and `progress` behind all of them.
+
+    Args:
+        files: the disk.
+        folder: the lane's log.
+        publisher: commits segments.
+        progress: fresh; moved along.
+        ledger_folder: the writer's ledger; an empty log beside a filled ledger is a loss, not a first start.
+        commit: encodes, decides and finishes a segment that has groups and no decision.
+
+    Raises:
+        CorruptError: bytes that were synced are bad or gone; a person decides.
+        OutOfRoomError: run again when there is room.
+        DiskError: stop.
+    """
+    numbers: list[int] = []
+    entries: list[LedgerEntry] = []
+    messages = torn_bytes = finished = duplicates = 0
+    for segment in read_log(files, folder):
+        numbers.append(segment.number)
+        torn_bytes += segment.torn_bytes
+        header = segment.scan.header
+        if header is not None:
+            progress.tracks_seen = progress.tracks_seen or header.state.tracks_seen
+            progress.take(header.state.incarnation, header.state.position, header.state.seen)
+        groups = [frame.group for frame in segment.scan.frames if frame.group is not None]
+        messages += sum(map(len, groups))
+        intent = publisher.find_intent(segment.number)
+        if intent is not None or groups:
+            duplicates = 0  # counted in the entry
+        if intent is not None:
+            entries.append(publisher.finish(intent))
+            progress.take_document(intent.reached)
+            finished += 1
+        elif groups:
+            entries.append(commit(segment))
+        else:
+            duplicates = max(duplicates, segment.scan.duplicates)
+        for group in groups:
+            progress.take_group(group)
+    if not numbers and files.list(ledger_folder):
+        raise CorruptError(
+            f"{folder}: the log is empty although {ledger_folder} shows that it was used; restore the state folder. "
+            "To begin as a new writer that reads the stream from its start, move IDENTITY out of the state folder"
+        )
+    report = RecoveryReport(
+        segments=len(numbers),
+        messages=messages,
+        torn_bytes=torn_bytes,
+        finished_intents=finished,
+        entries=tuple(entries),
+    )
+    return OldLog(tuple(numbers), duplicates, report)

@@ -1,0 +1,67 @@
+"""Room on the disk: a check before work, and a reserve that lets commits free the log when everything is full."""
+
+from __future__ import annotations
+
+import os
+
+from ticklake.base.errors import OutOfRoomError
+from ticklake.files.protocol import Files
+
+BALLAST_BYTES = 64 * 1024 * 1024  # two full segments as Parquet, with their folders
+
+_PIECE_BYTES = 1024 * 1024
+
+
+def has_room(files: Files, folder: str, *, need_bytes: int) -> bool:
+    """Whether the folder's disk has that much room for us right now."""
+    return files.free_bytes(folder) >= need_bytes
+
+
+class Ballast:
+    """A file that only takes room, so that there is some to give back. Not durable and need not be."""
+
+    def __init__(self, files: Files, folder: str, *, name: str, size_bytes: int = BALLAST_BYTES) -> None:
+        self._files = files
+        self._folder = folder
+        self._path = f"{folder}/{name}"
+        self._size_bytes = size_bytes
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the reserve is there in full."""
+        return self._size_bytes > 0 and self._held_bytes() == self._size_bytes
+
+    def make(self) -> bool:
+        """Take the reserve when the disk has four times as much to give. Whether it is held now."""
+        if self._size_bytes == 0 or self.is_held:
+            return self.is_held
+        if not has_room(self._files, self._folder, need_bytes=4 * self._size_bytes):
+            return False
+        self.release()
+        piece = os.urandom(min(_PIECE_BYTES, self._size_bytes))  # zeros may be stored as nothing
+        file = self._files.create(self._path)
+        try:
+            left_bytes = self._size_bytes
+            while left_bytes:
+                file.write([piece[:left_bytes]])
+                left_bytes -= min(len(piece), left_bytes)
+        except OutOfRoomError:
+            self.release()
+            return False
+        finally:
+            file.close()
+        return True
+
+    def release(self) -> bool:
+        """Give the reserve back to the disk. Whether there was any."""
+        if not self._files.exists(self._path):
+            return False
+        self._files.unlink(self._path)
+        self._files.sync_folder(self._folder)
+        return True
+
+    def _held_bytes(self) -> int:
+        try:
+            return self._files.size_bytes(self._path)
+        except FileNotFoundError:
+            return 0

@@ -1,0 +1,272 @@
+"""LaneWriter: logs what its feed brings, flushes what waits, and slows the feed down when the disk cannot follow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from ticklake.base.clock import Clock
+from ticklake.base.errors import OutOfRoomError
+from ticklake.base.metrics import Metrics
+from ticklake.lake.ledger import LedgerEntry
+from ticklake.sink.feed import BatchT
+from ticklake.sink.lane import Lane
+from ticklake.sink.policy import FlushPolicy
+from ticklake.sink.segment import Segment
+
+StepT = TypeVar("StepT")
+_ROOM_RETRY_S = 1.0  # how often a full disk is tried again: cheap, and an operator frees space in minutes
+
+
+@dataclass(slots=True)
+class LaneCounts:
+    """What went through since start, in messages (rows where it says so)."""
+
+    received: int = 0
+    stored: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    missing: int = 0
+    table_files: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    quarantined_rows: dict[str, int] = field(default_factory=dict)
+    last_commit_ns: int = 0
+    lag_s: float = 0.0
+
+
+class LaneWriter:
+    """The sink of one lane.
+
+    Two threads do the blocking work: one owns the log, one owns commits. The log goes on while a commit runs; when the
+    open segment is full and the commit before it still runs, `room` holds the feed back.
+    """
+
+    def __init__(self, lane: Lane, policy: FlushPolicy, *, clock: Clock, metrics: Metrics) -> None:
+        self.lane = lane
+        self.name = lane.name
+        self.counts = LaneCounts()
+        self.out_of_room_since_ns: int | None = None
+        self.last_append_ns = 0
+        self.unsynced_since_ns: int | None = None
+        self._policy = policy
+        self._clock = clock
+        self._metrics = metrics
+        self._log_thread = ThreadPoolExecutor(1, thread_name_prefix=f"log-{lane.name}")
+        self._commit_thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{lane.name}")
+        self._changed = asyncio.Event()  # something to flush may have come, or the end is near
+        self._sealing = asyncio.Lock()
+        self._has_room = True
+        self._is_held = False
+        self._wake_feed: Callable[[], None] = lambda: None
+        self._is_closing = False
+        self._log = structlog.get_logger().bind(lane=lane.name)
+
+    # --- for the feed -------------------------------------------------------------------------------------------------
+
+    async def append(self, make: Callable[[Lane], BatchT]) -> BatchT:
+        """Run `make` on the log thread and log its group. Durable when this returns; see `BatchWriter`."""
+        loop = asyncio.get_running_loop()
+        batch = await loop.run_in_executor(self._log_thread, make, self.lane)
+        while True:
+            try:
+                took_s = await loop.run_in_executor(self._log_thread, self._log_batch, batch)
+                break
+            except OutOfRoomError as error:
+                self._enter_out_of_room(error)
+                self._policy.ask()  # a commit frees log space
+                self._changed.set()
+                await asyncio.sleep(_ROOM_RETRY_S)
+        self._leave_out_of_room()
+        self._account(batch, took_s)
+        return batch
+
+    def _log_batch(self, batch: BatchT) -> float:
+        begin_s = self._clock.monotonic_s()
+        self.unsynced_since_ns = self._clock.wall_ns()
+        if batch.duplicates:
+            self.lane.note_duplicates(batch.duplicates)
+        if batch.group is not None:
+            self.lane.append(batch.group, missing=tuple(batch.missing))
+        self.unsynced_since_ns = None
+        return self._clock.monotonic_s() - begin_s
+
+    def _account(self, batch: BatchT, took_s: float) -> None:
+        count = len(batch.group) if batch.group is not None else 0
+        missing = sum(last - first + 1 for first, last in batch.missing)
+        self.counts.received += count + batch.duplicates
+        self.counts.duplicates += batch.duplicates
+        self.counts.missing += missing
+        self._metrics.messages_received_total.labels(self.name).inc(count + batch.duplicates)
+        self._metrics.duplicates_total.labels(self.name).inc(batch.duplicates)
+        self._metrics.missing_total.labels(self.name).inc(missing)
+        if batch.group is None:
+            return
+        self._metrics.wal_fsync_seconds.labels(self.name).observe(took_s)
+        now_s = self._clock.monotonic_s()
+        self.last_append_ns = self._clock.wall_ns()
+        self._policy.note(batch.group, now_s)
+        if self._policy.is_full:
+            self._set_room(False)
+        if self._policy.messages == count or self._policy.due_in_s(now_s) == 0:
+            self._changed.set()  # the first of a segment starts the timer; a due one must not wait for it
+
+    async def new_incarnation(self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int) -> None:
+        """Close the open segment and go on in a new life of the stream; what waited is committed first."""
+        await self._seal_and_commit(
+            partial(
+                self.lane.new_incarnation,
+                created_ns=created_ns,
+                reason=reason,
+                start_sequence=start_sequence,
+                start_after_ns=start_after_ns,
+            )
+        )
+
+    async def track_seen(self) -> None:
+        """Keep every durable sequence from here on; what waited is committed first."""
+        await self._seal_and_commit(self.lane.track_seen)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be asked for."""
+        return self._has_room and not self._is_held
+
+    def on_room(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there is room again."""
+        self._wake_feed = wake
+
+    def hold(self, is_held: bool) -> None:
+        """Ask for no more while the disk is below its watermark; what is here is still written out."""
+        self._is_held = is_held
+        if not is_held and self._has_room:
+            self._wake_feed()
+
+    def _set_room(self, has_room: bool) -> None:
+        if has_room and not self._has_room:
+            self._wake_feed()
+        self._has_room = has_room
+
+    # --- for the house ------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Flush now what waits (SIGUSR1). Returns at once."""
+        self._policy.ask()
+        self._changed.set()
+
+    def close_intake(self) -> None:
+        """The feed has ended: flush what is left, then `run` returns."""
+        self._is_closing = True
+        self.flush()
+
+    @property
+    def waiting_since_s(self) -> float | None:
+        """Monotonic time of the oldest message that is only in the log; None when nothing waits."""
+        return self._policy.first_s
+
+    async def run(self) -> None:
+        """Flush whenever it is due, until `close_intake`; then flush all and close the log.
+
+        Raises:
+            DiskError, CorruptError: the lake or the log failed; what was acked is in the log.
+        """
+        while True:
+            due_in_s = self._policy.due_in_s(self._clock.monotonic_s())
+            if due_in_s is None and self._is_closing:
+                break
+            if due_in_s != 0:
+                self._changed.clear()
+                try:
+                    async with asyncio.timeout(due_in_s):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass  # the timer is the other way to get due
+                continue
+            await self._seal_and_commit(self.lane.rotate)
+        await asyncio.get_running_loop().run_in_executor(self._log_thread, self.lane.close)
+        self._log_thread.shutdown()
+        self._commit_thread.shutdown()
+
+    async def _seal_and_commit(self, seal: Callable[[], Segment | None]) -> None:
+        """Seal the open segment on the log thread, commit it on the commit thread; one at a time, in order."""
+        loop = asyncio.get_running_loop()
+        async with self._sealing:
+            oldest_s = self._policy.first_s
+            segment = await self._until_there_is_room(lambda: loop.run_in_executor(self._log_thread, seal))
+            self._policy.flushed(self._clock.monotonic_s())
+            self._set_room(self.out_of_room_since_ns is None)
+            if segment is None:
+                return
+            begin_s = self._clock.monotonic_s()
+            commit = partial(self.lane.commit, segment)
+            entry = await self._until_there_is_room(lambda: loop.run_in_executor(self._commit_thread, commit))
+            self._leave_out_of_room()
+            self._report(entry, took_s=self._clock.monotonic_s() - begin_s, oldest_s=oldest_s)
+
+    async def _until_there_is_room(self, step: Callable[[], asyncio.Future[StepT]]) -> StepT:
+        while True:
+            try:
+                return await step()
+            except OutOfRoomError as error:
+                self._metrics.commit_total.labels("out_of_room").inc()
+                self._enter_out_of_room(error)
+                await asyncio.sleep(_ROOM_RETRY_S)
+
+    def _enter_out_of_room(self, error: OutOfRoomError) -> None:
+        self._set_room(False)
+        if self.out_of_room_since_ns is None:
+            self.out_of_room_since_ns = self._clock.wall_ns()
+            self._metrics.out_of_room_total.inc()
+            self._log.warning(
+                "sink.out_of_room", error=str(error), next_step="free disk space; intake resumes by itself"
+            )
+
+    def _leave_out_of_room(self) -> None:
+        if self.out_of_room_since_ns is not None:
+            self.out_of_room_since_ns = None
+            self._log.info("sink.room_again")
+        if not self._policy.is_full:
+            self._set_room(True)
+
+    def _report(self, entry: LedgerEntry, *, took_s: float, oldest_s: float | None) -> None:
+        now_ns = self._clock.wall_ns()
+        counts = self.counts
+        counts.stored += entry.stored
+        counts.quarantined += entry.quarantined
+        counts.last_commit_ns = now_ns
+        counts.lag_s = max(0.0, self._clock.monotonic_s() - oldest_s) if oldest_s is not None else 0.0
+        for table, rows in entry.rows.items():
+            counts.rows[table] = counts.rows.get(table, 0) + rows
+            self._metrics.rows_stored_total.labels(table).inc(rows)
+        for table, rows in entry.quarantined_rows.items():
+            counts.quarantined_rows[table] = counts.quarantined_rows.get(table, 0) + rows
+        for reason, rows in entry.reasons.items():
+            self._metrics.messages_rejected_total.labels(self.name, reason).inc(rows)
+        for file in entry.files:
+            counts.table_files[file.table] = counts.table_files.get(file.table, 0) + 1
+            self._metrics.files_total.labels(file.table).inc()
+        self._metrics.flush_seconds.labels(self.name).observe(took_s)
+        self._metrics.flush_rows_total.labels(self.name).inc(sum(entry.rows.values()))
+        self._metrics.end_to_end_lag_seconds.labels(self.name).set(counts.lag_s)
+        self._metrics.commit_total.labels("ok").inc()
+        level = self._log.warning if entry.quarantined_rows else self._log.info
+        level(
+            "sink.segment_committed",
+            segment=entry.segment,
+            incarnation=entry.incarnation,
+            first_sequence=entry.first_seq,
+            last_sequence=entry.last_seq,
+            messages=entry.received,
+            duplicates=entry.duplicates,
+            rows=entry.rows,
+            quarantined_rows=entry.quarantined_rows,
+            reasons=entry.reasons,
+            files=len(entry.files),
+            bytes=sum(file.bytes for file in entry.files),
+            took_ms=round(took_s * 1000, 1),
+        )

@@ -1,0 +1,260 @@
+"""The live segment of a log, and the folder of all segments. Blocking; one thread owns a `Wal`.
+
+Order of a rotation: the new segment is written, synced and named durably before it takes a frame. So the newest whole
+header always holds the state, and a segment whose header is torn never held anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ticklake.base.errors import DiskError, OutOfRoomError
+from ticklake.files.protocol import AppendFile, Files
+from ticklake.schema.messages import MessageGroup
+from ticklake.wal.errors import WalCorruptError
+from ticklake.wal.frame import SECTOR_BYTES, Range, encode_close, encode_group
+from ticklake.wal.header import SegmentHeader, decode_header, encode_header
+from ticklake.wal.segment import SegmentScan, Tail, scan, segment_name, segment_number
+from ticklake.wal.state import Previous, SegmentState
+
+SaltSource = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedSegment:
+    """A segment as found on disk.
+
+    Attributes:
+        synced_bytes: how many of its bytes the next segment knows to be synced; 0 when it says nothing.
+    """
+
+    number: int
+    path: str
+    size_bytes: int
+    scan: SegmentScan
+    synced_bytes: int = 0
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the next segment knows that all of this one was synced."""
+        return self.synced_bytes > 0
+
+    @property
+    def torn_bytes(self) -> int:
+        """Bytes of the torn tail."""
+        return self.size_bytes - self.scan.valid_bytes
+
+
+class Wal:
+    """One log: a live segment that takes frames. Older segments are only read and retired."""
+
+    def __init__(
+        self, files: Files, folder: str, *, epoch: int, state: SegmentState, salt_source: SaltSource, sector_bytes: int
+    ) -> None:
+        self._files = files
+        self._folder = folder
+        self._epoch = epoch
+        self._salt_source = salt_source
+        self._sector_bytes = sector_bytes
+        self.state = state
+        self.number = 0
+        self.frames = 0
+        self.end_bytes = 0
+        self.durable_bytes = 0
+        self._salt = 0
+        self._is_whole = True  # no write or sync failed half way: a frame behind half a frame would be lost
+        self._file: AppendFile
+
+    @classmethod
+    def open(
+        cls,
+        files: Files,
+        folder: str,
+        *,
+        number: int,
+        epoch: int,
+        state: SegmentState,
+        salt_source: SaltSource,
+        sector_bytes: int = SECTOR_BYTES,
+    ) -> Wal:
+        """Begin segment `number` in an existing folder. Durable on return.
+
+        Raises:
+            OutOfRoomError: nothing was left behind; try again.
+            DiskError: stop.
+        """
+        wal = cls(files, folder, epoch=epoch, state=state, salt_source=salt_source, sector_bytes=sector_bytes)
+        wal._begin(number, state)
+        return wal
+
+    @property
+    def path(self) -> str:
+        """Path of the live segment."""
+        return f"{self._folder}/{segment_name(self.number)}"
+
+    def append(self, group: MessageGroup, *, missing: Sequence[Range] = (), duplicates: int = 0) -> None:
+        """Write one frame. Not durable before `sync`.
+
+        Raises:
+            OutOfRoomError: the log is as it was after the last sync, durably; the group can be tried again.
+            DiskError: stop without acks.
+        """
+        self._write(
+            encode_group(
+                group,
+                salt=self._salt,
+                number=self.frames,
+                at_bytes=self.end_bytes,
+                durable_bytes=self.durable_bytes,
+                missing=missing,
+                duplicates=duplicates,
+                sector_bytes=self._sector_bytes,
+            )
+        )
+
+    def sync(self) -> None:
+        """Make every frame so far survive a power cut.
+
+        Raises:
+            DiskError: never retry; stop without acks.
+        """
+        self._is_whole = False
+        self._file.sync()
+        self._is_whole = True
+        self.durable_bytes = self.end_bytes
+
+    def rotate(self, state: SegmentState) -> None:
+        """Begin the next segment with `state`; it will state how long the old one is. All frames must be synced.
+
+        Raises:
+            OutOfRoomError: the old segment is still the live one; try again.
+            DiskError: stop.
+        """
+        assert self.end_bytes == self.durable_bytes, "rotate only a synced segment"
+        old = self._file
+        self._begin(self.number + 1, replace(state, previous=Previous(self.number, self.end_bytes)))
+        old.close()
+
+    def close(self, *, duplicates: int = 0) -> None:
+        """Write the mark of a graceful end, durably, and let go of the file."""
+        mark = encode_close(
+            salt=self._salt, number=self.frames, durable_bytes=self.durable_bytes, duplicates=duplicates
+        )
+        try:
+            self._write(mark)
+            self.sync()
+        finally:
+            self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file without a mark, after an error."""
+        self._file.close()
+
+    def _begin(self, number: int, state: SegmentState) -> None:
+        salt = int.from_bytes(self._salt_source(8), "little") | 1  # never zero: a zeroed header must not match
+        content = encode_header(SegmentHeader(number, self._epoch, salt, self._sector_bytes, state))
+        path = f"{self._folder}/{segment_name(number)}"
+        file = self._files.create(path)
+        try:
+            file.write([content])
+            file.sync()
+            self._files.sync_folder(self._folder)
+        except OutOfRoomError:
+            file.close()
+            self._files.unlink(path)
+            self._files.sync_folder(self._folder)
+            raise
+        except BaseException:
+            file.close()
+            raise
+        self._file, self._salt, self.number, self.state = file, salt, number, state
+        self.frames, self.end_bytes, self.durable_bytes = 0, len(content), len(content)
+
+    def _write(self, parts: Sequence[bytes]) -> None:
+        if not self._is_whole:
+            raise DiskError(f"{self.path}: an earlier write or sync failed; start again, what was acked is safe")
+        self._is_whole = False
+        try:
+            self._file.write(parts)
+        except OutOfRoomError:
+            self._file.truncate(self.end_bytes)
+            self._file.sync()
+            self.durable_bytes = self.end_bytes
+            self._is_whole = True
+            raise
+        self._is_whole = True
+        self.frames += 1
+        self.end_bytes += sum(map(len, parts))
+
+
+def scan_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
+    """Every segment in the folder, oldest first, judged with what its successor knows. Never raises on bad bytes.
+
+    Segments are read one at a time: a log that grew while the lake was full need not fit into memory.
+    """
+    headers = read_headers(files, folder)
+    expected: dict[int, int] = {}
+    for header in headers.values():
+        if header is not None and header.state.previous is not None:
+            expected[header.state.previous.segment] = header.state.previous.valid_bytes
+    for number, header in headers.items():
+        if header is not None and header.state.repaired:
+            expected.pop(number, None)
+        path = f"{folder}/{segment_name(number)}"
+        content = files.read(path)
+        synced_bytes = expected.get(number, 0)
+        yield LoggedSegment(number, path, len(content), scan(content, expected_bytes=synced_bytes), synced_bytes)
+
+
+def read_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
+    """Every segment in the folder, oldest first; torn tails are already left out of the frames.
+
+    Raises:
+        WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed or from another program.
+    """
+    _check_chain(folder, read_headers(files, folder))
+    for segment in scan_log(files, folder):
+        if segment.scan.tail is Tail.CORRUPT:
+            raise WalCorruptError(segment.path, offset_bytes=segment.scan.valid_bytes, reason=segment.scan.reason)
+        yield segment
+
+
+def read_headers(files: Files, folder: str) -> dict[int, SegmentHeader | None]:
+    """Number -> header of every segment in the folder, oldest first; None for a torn or damaged header."""
+    numbers = sorted(n for n in map(segment_number, files.list(folder)) if n is not None)
+    return {number: _read_header(files.read(f"{folder}/{segment_name(number)}")) for number in numbers}
+
+
+def retire(files: Files, folder: str, numbers: Sequence[int]) -> None:
+    """Remove segments whose messages are safe elsewhere. Durable on return; done twice is done."""
+    for number in numbers:
+        path = f"{folder}/{segment_name(number)}"
+        if files.exists(path):
+            files.unlink(path)
+    files.sync_folder(folder)
+
+
+def _read_header(content: bytes) -> SegmentHeader | None:
+    try:
+        decoded = decode_header(content)
+    except ValueError:
+        return None  # a version we do not know: `scan` says so with the place
+    return decoded[0] if decoded else None
+
+
+def _check_chain(folder: str, headers: Mapping[int, SegmentHeader | None]) -> None:
+    for number, header in headers.items():
+        if header is None:
+            continue
+        path = f"{folder}/{segment_name(number)}"
+        if header.segment != number:
+            reason = f"the file holds segment {header.segment}: it was renamed or copied"
+            raise WalCorruptError(path, offset_bytes=0, reason=reason)
+        previous = header.state.previous
+        if previous and previous.segment not in headers and previous.segment > min(headers):
+            reason = f"segment {previous.segment} before it is missing, although older ones are still here"
+            raise WalCorruptError(path, offset_bytes=0, reason=reason)
+    if headers and min(headers) > 1 and not any(headers.values()):
+        path = f"{folder}/{segment_name(max(headers))}"
+        raise WalCorruptError(path, offset_bytes=0, reason="no segment with a whole header is left")

@@ -1,0 +1,150 @@
+"""SQL over the lake: the same rows, the declared types, and nothing but the lake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from tests.integration.small_lake import TABLES, SmallLake, at, trade
+
+from ticklake.base.errors import CorruptError, UsageError
+from ticklake.cli.main import main
+from ticklake.readers.lake import Lake, open_lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return open_lake(tmp_path / "lake", tables=TABLES)
+
+
+@pytest.fixture
+def small(lake: Lake) -> SmallLake:
+    return SmallLake(lake.data_root)
+
+
+def test_tables_are_named_as_everywhere(lake: Lake, small: SmallLake) -> None:
+    small.add("futures.trades", [trade(at(14)), trade(at(15))])
+    for name in ("futures.trades", '"futures"."trades"', "FUTURES.Trades"):
+        assert lake.sql(f"SELECT count(*) FROM {name}").item() == 2
+    joined = "SELECT count(*) FROM futures.trades AS t JOIN futures.trades AS u USING (stream_seq)"
+    assert lake.sql(joined).item() == 2
+    assert lake.sql("WITH t AS (FROM futures.trades) SELECT max(price) FROM t").item() == 6000.0
+
+
+def test_types_are_those_of_the_scan_with_and_without_files(lake: Lake, small: SmallLake) -> None:
+    small.add("futures.trades", [trade(at(14), conditions=[1, 2])], value="001")
+    for table in ("futures.trades", "levels.signals", "raw", "quarantine", "options.trades"):
+        frame = lake.sql(f"SELECT * FROM {table}")
+        assert frame.schema == lake.relation(table).polars_schema, table
+    assert lake.sql("SELECT * FROM futures.trades").equals(lake.scan("futures.trades").collect())
+
+
+def test_sums_stay_whole_numbers(lake: Lake, small: SmallLake) -> None:
+    small.add("futures.trades", [trade(at(14), size=3), trade(at(15), size=4)])
+    frame = lake.sql("SELECT sum(size) AS small, sum(ts_event_ns) * 1000000000000 AS huge FROM futures.trades")
+    assert frame.schema == {"small": pl.Int64(), "huge": pl.Decimal(38, 0)}
+    assert frame.row(0) == (7, (at(14) + at(15)) * 10**12)
+    assert lake.sql("SELECT sum(size) AS none FROM futures.trades WHERE false").rows() == [(None,)]
+
+
+def test_partition_columns_prune_files(lake: Lake, small: SmallLake) -> None:
+    for symbol in ("ES", "NQ", "BTC/USD"):
+        small.add("futures.trades", [trade(at(14)), trade(at(15, day=1))], value=symbol)
+    query = "SELECT count(*) FROM futures.trades WHERE symbol = 'BTC/USD' AND date = DATE '2024-12-16' AND hour = 14"
+    assert lake.sql(query).item() == 1
+    damaged = small.add("futures.trades", [trade(at(16))], value="CL")
+    content = damaged[0].read_bytes()
+    damaged[0].write_bytes(b"PAR1" + bytes(len(content) - 4 - 8) + content[-8:])
+    assert lake.sql(query).item() == 1  # the damaged file was not opened
+    with pytest.raises(CorruptError, match=damaged[0].name):
+        lake.sql("SELECT sum(price) FROM futures.trades")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "SELECT 1; SELECT 2",
+        "DROP TABLE futures.trades",
+        "CREATE TABLE t AS SELECT 1",
+        "INSERT INTO futures.trades VALUES (1)",
+        "COPY (SELECT 1) TO '{root}/x.csv'",
+        "COPY futures.trades TO '{file}' (FORMAT parquet)",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{root}/x.csv'",
+        "EXPORT DATABASE '{root}/x'",
+        "ATTACH '{root}/x.db'",
+        "SET threads = 1",
+        "PRAGMA database_list",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "CALL pragma_version()",
+        "SELECT * FROM '{file}.csv'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM read_parquet('{root}/**/*.parquet')",
+        "SELECT * FROM glob('/etc/*')",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM secret",
+        "SELECT nonsense FROM futures.trades",
+        "SELEKT 1",
+    ],
+)
+def test_whatever_is_no_question_to_the_lake_is_refused(lake: Lake, small: SmallLake, query: str) -> None:
+    [path] = small.add("futures.trades", [trade(at(14))])
+    before = path.read_bytes()
+    secret = pl.DataFrame({"key": [1]})  # a variable of ours that the engine must not find
+    with pytest.raises(UsageError):
+        lake.sql(query.format(root=lake.data_root, file=path))
+    assert secret.height == 1
+    assert path.read_bytes() == before
+    assert sorted(entry.name for entry in lake.data_root.iterdir()) == ["bronze", "catalog"]
+
+
+def test_hostile_symbols_are_values_like_others(lake: Lake, small: SmallLake) -> None:
+    symbols = ["BTC/USD", "BTCUSD", "..", "*", "a=b", "001", "'; DROP TABLE x; --", "nul\0", "%41"]
+    for symbol in symbols:
+        small.add("futures.trades", [trade(at(14), symbol)], value=symbol)
+    frame = lake.sql("SELECT symbol, contract FROM futures.trades")
+    assert sorted(frame["symbol"]) == sorted(symbols)
+    assert (frame["symbol"] == frame["contract"]).all()
+
+
+def test_the_command_prints_every_form(lake: Lake, small: SmallLake, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    small.add("futures.trades", [trade(at(14)), trade(at(15))])
+    query = "SELECT symbol, count(*) AS trades FROM futures.trades GROUP BY symbol"
+
+    def run(form: str) -> bytes:
+        assert main(["sql", query, "--output", form, "--data", str(lake.data_root)]) == 0
+        return capfdbinary.readouterr().out
+
+    assert b"ES" in run("table")
+    assert run("csv") == b"symbol,trades\nES,2\n"
+    assert json.loads(run("json")) == [{"symbol": "ES", "trades": 2}]
+    assert run("ndjson") == b'{"symbol":"ES","trades":2}\n'
+    with pa.ipc.open_stream(run("arrow")) as stream:
+        assert stream.read_all().to_pylist() == [{"symbol": "ES", "trades": 2}]
+    assert main(["sql", "DROP TABLE x", "--data", str(lake.data_root)]) == 2
+    assert capfdbinary.readouterr().out == b""
+
+
+def test_ls_counts_what_is_there(lake: Lake, small: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = small.add("futures.trades", [trade(at(14)), trade(at(14) + 5), trade(at(15))])
+    assert main(["ls", "--output", "json", "--data", str(lake.data_root)]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert row == {
+        "table": "futures.trades",
+        "partitions": 2,
+        "files": 2,
+        "rows": 3,
+        "bytes": sum(path.stat().st_size for path in paths),
+        "first_event": "2024-12-16T14:00:00.000000000Z",
+        "last_event": "2024-12-16T15:00:00.000000000Z",
+    }
+    folder = "bronze/futures/trades/symbol=ES/date=2024-12-16/hour=14"
+    assert main(["ls", folder, "--output", "json", "--data", str(lake.data_root)]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert (row["partition"], row["rows"]) == ("symbol=ES/date=2024-12-16/hour=14", 2)
+    assert row["last_event"] == "2024-12-16T14:00:00.000000005Z"
+    assert main(["ls", "futures.trade", "--data", str(lake.data_root)]) == 2

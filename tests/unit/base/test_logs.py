@@ -1,0 +1,124 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from ticklake.base.logs import LogControl, format_time, set_up_logs
+
+
+class FrozenClock:
+    def wall_ns(self) -> int:
+        return 1_734_359_412_000_000_007
+
+    def monotonic_s(self) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield io.StringIO()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def start(stream: io.StringIO, **options: str) -> LogControl:
+    return set_up_logs(stream=stream, clock=FrozenClock(), **options)  # type: ignore[arg-type]
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_is_one_json_line_with_its_time_first(stream: io.StringIO) -> None:
+    start(stream)
+    structlog.get_logger().bind(lane="market_data").info("wal.segment_closed", rows=3)
+    assert stream.getvalue() == (
+        '{"time":"2024-12-16T14:30:12.000000007Z","level":"info","event":"wal.segment_closed",'
+        '"lane":"market_data","rows":3}\n'
+    )
+
+
+def test_times_keep_their_nanoseconds() -> None:
+    assert format_time(1) == "1970-01-01T00:00:00.000000001Z"
+    assert format_time(-1) == "1969-12-31T23:59:59.999999999Z"
+
+
+def test_the_level_turns_while_running_also_for_loggers_made_before(stream: io.StringIO) -> None:
+    log = structlog.get_logger()  # as modules make theirs, when imported
+    control = start(stream, level="warning")
+    bound = structlog.get_logger().bind(room="y")
+    bound.info("room.unheard")
+    control.set_level("debug")
+    bound.debug("room.heard")
+    log.debug("room.heard")
+    assert [line["event"] for line in lines(stream)] == ["room.heard", "room.heard"]
+
+
+def test_secrets_are_masked_at_any_depth(stream: io.StringIO) -> None:
+    start(stream)
+    try:
+        _ = {}["nats://me:planted@host"]  # an error whose text is an address
+    except KeyError:
+        structlog.get_logger().error(
+            "nats.refused",
+            password="planted",
+            options={"nkey_seed": "planted", "deep": [{"auth_token": "planted", "url": "nats://u:planted@h"}]},
+            text="tls://u:planted@h:1",
+            creds_file="/run/me.creds",
+            exc_info=True,
+        )
+    assert "planted" not in stream.getvalue()
+    assert lines(stream)[0]["creds_file"] == "/run/me.creds"
+    assert "KeyError" in str(lines(stream)[0]["exception"])
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_text_of_a_stranger_cannot_start_a_line_or_flood_the_log(stream: io.StringIO, log_format: str) -> None:
+    start(stream, log_format=log_format)
+    structlog.get_logger().warning(
+        "ingest.subject_refused", subject='a\nERROR fake\x1b[31m\udc80"', payload=b"\x00" * 10_000, long="x" * 10_000
+    )
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert "\x1b[31m" not in text.replace("\x1b[31m\x1b[1m", "")  # the renderer's own colours apart
+    assert len(text) < 1500
+
+
+def test_locals_never_reach_the_log(stream: io.StringIO) -> None:
+    start(stream, log_format="console")
+    local = "plan" + "ted"
+    try:
+        _ = 1 / (len(local) - 7)
+    except ZeroDivisionError:
+        structlog.get_logger().error("room.failed", exc_info=True)
+    assert "ZeroDivisionError" in stream.getvalue()
+    assert "planted" not in stream.getvalue()
+
+
+def test_library_records_come_in_our_shape(stream: io.StringIO) -> None:
+    start(stream)
+    logging.getLogger("nats.aio").warning("lost %s", "nats://me:planted@host")
+    logging.getLogger("nats.aio").info("chat")
+    (line,) = lines(stream)
+    assert (line["event"], line["library"], line["level"]) == ("library.logged", "nats.aio", "warning")
+    assert line["text"] == "lost nats://**********@host"
+
+
+def test_setting_up_twice_does_not_double_the_lines(stream: io.StringIO) -> None:
+    start(stream)
+    start(stream)
+    logging.getLogger("some.library").warning("once")
+    assert len(lines(stream)) == 1
+
+
+def test_numbers_and_nulls_stay_themselves(stream: io.StringIO) -> None:
+    start(stream)
+    structlog.get_logger().info("lake.file_published", rows=7, took_s=0.5, whole=True, missing=None, names=("a", "b"))
+    (line,) = lines(stream)
+    assert [line[key] for key in ("rows", "took_s", "whole", "missing", "names")] == [7, 0.5, True, None, ["a", "b"]]

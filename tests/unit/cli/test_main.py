@@ -1,0 +1,139 @@
+import ast
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import typer
+
+from ticklake.base.errors import ConfigError, CorruptError, DiskError, NoDataError, TickLakeError, UnavailableError
+from ticklake.base.version import __version__
+from ticklake.cli import commands, main
+from ticklake.cli.commands import COMMANDS, CommandEntry
+
+
+def with_command(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
+    """Register `action` as the command `act` of a module of its own."""
+    module = type(sys)("ticklake_test_command")
+    module.act = action  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ticklake_test_command", module)
+    entry = CommandEntry("act", "ticklake_test_command:act", "Act.")
+    monkeypatch.setattr(main, "COMMANDS", (*commands.COMMANDS, entry))
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (TickLakeError("x"), 1),
+        (NoDataError("x"), 1),
+        (ConfigError("x"), 78),
+        (UnavailableError("x"), 69),
+        (CorruptError("x"), 65),
+        (DiskError("x"), 74),
+    ],
+)
+def test_an_error_is_one_line_on_stderr_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: TickLakeError, code: int
+) -> None:
+    with_command(monkeypatch, raising(error))
+    assert main.main(["act"]) == code
+    assert capsys.readouterr() == ("", "error: x\n")
+
+
+def test_of_several_errors_all_are_shown_and_the_gravest_decides(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    errors = [UnavailableError("no server"), ExceptionGroup("inner", [CorruptError("bad byte")])]
+    with_command(monkeypatch, raising(ExceptionGroup("outer", errors)))
+    assert main.main(["act"]) == 65
+    assert capsys.readouterr().err == "error: no server\nerror: bad byte\n"
+
+
+def test_a_bug_is_not_dressed_up_as_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_command(monkeypatch, raising(ExceptionGroup("outer", [ConfigError("x"), ZeroDivisionError("bug")])))
+    with pytest.raises(ExceptionGroup):
+        main.main(["act"])
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_command(monkeypatch, raising(KeyboardInterrupt()))
+    assert main.main(["act"]) == 130
+
+
+def test_a_command_can_choose_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_command(monkeypatch, raising(typer.Exit(3)))
+    assert main.main(["act"]) == 3
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-such-option"], ["no-such-command"], ["version", "surplus"]])
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    assert main.main(arguments) == 2
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_the_version_is_printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(arguments) == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_help_names_every_command_and_imports_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["--help"]) == 0
+    page = capsys.readouterr().out
+    for entry in COMMANDS:
+        assert entry.name in page
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_every_command_exists_and_has_help(entry: CommandEntry, capsys: pytest.CaptureFixture[str]) -> None:
+    module, _, attribute = entry.target.partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    assert isinstance(target, typer.Typer) or inspect.getdoc(target), "say what the command does"
+    assert main.main([entry.name, "--help"]) == 0
+    assert "Usage: ticklake " + entry.name in capsys.readouterr().out
+
+
+def test_the_quick_commands_do_not_load_the_heavy_libraries() -> None:
+    program = "import sys; from ticklake.cli.main import main; main(['version']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(ast.literal_eval(done.stdout.splitlines()[1]))
+    assert loaded.isdisjoint({"pyarrow", "polars", "duckdb", "nats", "uvicorn", "pydantic_settings"})
+
+
+def test_python_dash_m_is_the_same_program() -> None:
+    command = [sys.executable, "-m", "ticklake", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_leaves_early_causes_no_traceback(lines: int) -> None:
+    program = (
+        "import sys\n"
+        "from ticklake.cli import main\n"
+        "from ticklake.cli.commands import CommandEntry\n"
+        "module = type(sys)('loud')\n"
+        f"def act():\n    for _ in range({lines}): print('x' * 100)\n"
+        "module.act = act\n"
+        "sys.modules['loud'] = module\n"
+        "main.COMMANDS = (CommandEntry('act', 'loud:act', 'Act.'),)\n"
+        "sys.argv = ['ticklake', 'act']\n"
+        "main.run()\n"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=write_end, stderr=subprocess.PIPE, env=buffered) as process:
+        os.close(write_end)
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(60) not in (0, 120)  # 120: Python itself complained at exit

@@ -1,0 +1,161 @@
+"""The log alone: what was flushed is replayed in order, after any end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import random
+from pathlib import Path
+
+import pytest
+
+from ticklake.base.errors import DiskError, OutOfRoomError, RetryableError, UsageError
+from ticklake.testing.disk import CrashDisk, Faults, PowerCut
+from ticklake.wal import WALManager
+from ticklake.wal.errors import WalCorruptError
+
+
+@dataclasses.dataclass
+class Fill:
+    symbol: str
+    price: float
+
+
+def test_events_come_back_as_they_went_in(tmp_path: Path) -> None:
+    with WALManager(tmp_path / "wal") as wal:
+        assert wal.append({"symbol": "ESZ5", "levels": [1, None]}) == 1
+        assert wal.append(b"\x00raw\n") == 2
+        assert wal.append(Fill("NQ", 1.5)) == 3
+        assert list(wal.replay()) == [], "not flushed, not durable"
+        assert wal.flush() == 3
+        first, second, third = wal.replay()
+        assert (first, second) == ({"symbol": "ESZ5", "levels": [1, None]}, b"\x00raw\n")
+        assert third == {"symbol": "NQ", "price": 1.5}
+    with WALManager(tmp_path / "wal") as again:
+        assert [number for number, _ in again.replay_numbered()] == [1, 2, 3]
+        assert again.append(b"next") == 4
+
+
+def test_close_flushes_and_a_closed_log_says_so(tmp_path: Path) -> None:
+    wal = WALManager(tmp_path)
+    wal.append(b"a")
+    wal.close()
+    wal.close()
+    with pytest.raises(UsageError, match="closed"):
+        wal.append(b"b")
+    with WALManager(tmp_path) as again:
+        assert list(again.replay()) == [b"a"]
+
+
+def test_a_folder_has_one_owner(tmp_path: Path) -> None:
+    with WALManager(tmp_path), pytest.raises(RetryableError, match="in use by process"):
+        WALManager(tmp_path)
+
+
+def test_truncated_events_are_gone_for_good_and_numbers_go_on(tmp_path: Path) -> None:
+    with WALManager(tmp_path, segment_bytes_max=1) as wal:
+        for number in range(1, 10):
+            wal.append(b"%d" % number)
+            wal.flush()
+        wal.truncate(6)
+        assert list(wal.replay()) == [b"7", b"8", b"9"]
+        assert len(list(tmp_path.glob("*.wal"))) <= 5
+        with pytest.raises(UsageError, match="flush first"):
+            wal.truncate(10)
+        wal.truncate(9)
+        wal.truncate(2)
+    for _ in range(2):
+        with WALManager(tmp_path) as wal:
+            assert list(wal.replay()) == []
+            assert wal.last_flushed == 9
+    with WALManager(tmp_path) as wal:
+        assert wal.append(b"ten") == 10
+
+
+@pytest.mark.parametrize("event", [1, "text", None, [1], Fill, {"when": object()}])
+def test_what_cannot_be_kept_is_refused(tmp_path: Path, event: object) -> None:
+    with WALManager(tmp_path) as wal, pytest.raises(UsageError, match="append"):
+        wal.append(event)
+
+
+def test_damage_is_refused_with_the_place(tmp_path: Path) -> None:
+    with WALManager(tmp_path) as wal:
+        for event in (b"one", b"two"):
+            wal.append(event * 50)
+            wal.flush()
+    (path,) = tmp_path.glob("*.wal")
+    content = bytearray(path.read_bytes())
+    content[-300] ^= 1
+    path.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(WalCorruptError, match="damage at byte"):
+            WALManager(tmp_path)
+
+
+def _open(disk: CrashDisk, *, segment_bytes_max: int) -> WALManager:
+    return WALManager(
+        "/disk/wal",
+        files=disk,
+        segment_bytes_max=segment_bytes_max,
+        salt_source=random.Random(1).randbytes,
+        sector_bytes=disk.sector_bytes,
+    )
+
+
+def _work(disk: CrashDisk, durable: list[int]) -> None:
+    """Two lives with a flush after every second event and a truncation in between."""
+    for _ in range(2):
+        wal = _open(disk, segment_bytes_max=600)
+        for _ in range(3):
+            wal.append(b"%d" % (wal.append(b"x") + 1))
+            durable[1:] = [wal.flush()]
+        durable[0] = 2
+        wal.truncate(2)
+        wal.close()
+
+
+def test_every_flushed_event_is_replayed_once_and_in_order_after_any_crash() -> None:
+    whole = CrashDisk(sector_bytes=64)
+    _work(whole, [0, 0])
+    rng, images = random.Random(2), 0
+    for crash_at in range(1, whole.operations + 1):
+        disk, durable = CrashDisk(sector_bytes=64, faults=Faults(crash_at=crash_at)), [0, 0]
+        with contextlib.suppress(PowerCut):
+            _work(disk, durable)
+        for image in [*disk.images(rng, 40), disk.restart()]:
+            images += 1
+            wal = _open(image, segment_bytes_max=600)
+            numbers = [number for number, _ in wal.replay_numbered()]
+            assert wal.last_flushed >= durable[1]
+            begins = (1,) if durable[0] == 0 else (1, 3)  # the truncation may have been cut short
+            assert numbers in [list(range(begin, wal.last_flushed + 1)) for begin in begins]
+            events = dict(wal.replay_numbered())
+            assert all(event == (b"x" if number % 2 else b"%d" % number) for number, event in events.items())
+            again = _open(image.restart(), segment_bytes_max=600)
+            assert list(again.replay_numbered()) == list(wal.replay_numbered())
+    assert images > 250
+
+
+def test_events_stay_remembered_while_the_disk_is_full() -> None:
+    disk = CrashDisk()
+    wal = _open(disk, segment_bytes_max=10_000)
+    wal.append(b"a")
+    disk.faults = Faults(no_room_from=disk.writes + 1)
+    with pytest.raises(OutOfRoomError):
+        wal.flush()
+    assert list(wal.replay()) == []
+    wal.append(b"b")
+    disk.faults = Faults()
+    assert wal.flush() == 2
+    assert list(wal.replay()) == [b"a", b"b"]
+
+
+def test_a_failed_sync_is_never_tried_again() -> None:
+    disk = CrashDisk()
+    wal = _open(disk, segment_bytes_max=10_000)
+    wal.append(b"a")
+    disk.faults = Faults(sync_fails_at=disk.syncs + 1)
+    for _ in range(2):
+        with pytest.raises(DiskError):
+            wal.flush()
+    assert wal.last_flushed == 0

@@ -1,0 +1,168 @@
+"""Damage is found, named, cut out; every good group stays; what was there before is kept."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+
+import pytest
+
+from ticklake.schema.messages import group_messages
+from ticklake.testing.disk import CrashDisk, Faults, PowerCut
+from ticklake.wal.errors import WalCorruptError
+from ticklake.wal.log import Wal, read_log
+from ticklake.wal.repair import repair_folder, verify_folder
+from ticklake.wal.segment import Tail
+from ticklake.wal.state import Incarnation, Position, SegmentState
+
+FOLDER = "/disk/wal/model"
+STATE = SegmentState("model", "MODEL", Incarnation(1, 5, "first"), Position(1, 0, 0, 0))
+
+
+def _log(*, groups: int = 3, segments: int = 2) -> CrashDisk:
+    """Segments of `groups` groups with two messages each; sequences 1, 2, ..."""
+    disk = CrashDisk()
+    disk.make_folder(FOLDER)
+    wal = Wal.open(disk, FOLDER, number=1, epoch=1, state=STATE, salt_source=lambda count: b"\x11" * count)
+    for segment in range(segments):
+        if segment:
+            wal.rotate(STATE)
+        for group in range(groups):
+            first = 1 + 2 * (segment * groups + group)
+            wal.append(
+                group_messages(
+                    [(b"s", None, b"payload %d" % first), (b"s", None, b"payload %d" % (first + 1))],
+                    incarnation=1,
+                    ingest_ns=1,
+                    sequences=[first, first + 1],
+                    server_ns=[first, first + 1],
+                )
+            )
+            wal.sync()
+    wal.close()
+    return disk
+
+
+def _sequences(disk: CrashDisk) -> list[int]:
+    return [
+        sequence
+        for segment in read_log(disk, FOLDER)
+        for frame in segment.scan.frames
+        if frame.group is not None
+        for sequence in frame.group.sequences
+    ]
+
+
+def _damage(disk: CrashDisk, path: str, at: int, content: bytes = b"\xa5") -> None:
+    whole = bytearray(disk.read(path))
+    whole[at : at + len(content)] = content
+    _replace(disk, path, bytes(whole))
+
+
+def _replace(disk: CrashDisk, path: str, content: bytes) -> None:
+    disk.unlink(path)
+    file = disk.create(path)
+    file.write([content])
+    file.sync()
+    disk.sync_folder(FOLDER)
+
+
+def test_a_good_log_is_left_alone() -> None:
+    disk = _log()
+    verdicts = verify_folder(disk, FOLDER)
+    found = [
+        (v.segment, v.groups, v.messages, v.first_sequence, v.last_sequence, v.tail, v.is_closed) for v in verdicts
+    ]
+    assert found == [
+        (1, 3, 6, 1, 6, Tail.CLEAN, False),
+        (2, 3, 6, 7, 12, Tail.CLEAN, True),
+    ]
+    before = disk.tree()
+    assert repair_folder(disk, FOLDER) == []
+    assert disk.tree() == before
+
+
+def test_a_damaged_group_is_cut_out_and_the_later_ones_stay() -> None:
+    disk = _log()
+    path = f"{FOLDER}/000000000001.wal"
+    second = next(read_log(disk, FOLDER)).scan.frames[1]
+    _damage(disk, path, second.start_bytes + 100)
+    original = disk.read(path)
+    with pytest.raises(WalCorruptError, match=rf"000000000001\.wal: damage at byte {second.start_bytes}.*wal repair"):
+        list(read_log(disk, FOLDER))
+    assert [verdict.is_good for verdict in verify_folder(disk, FOLDER)] == [False, True]
+    (repair,) = repair_folder(disk, FOLDER)
+    assert (repair.segment, repair.offset_bytes) == (1, second.start_bytes)
+    assert (repair.kept_groups, repair.lost_groups, repair.lost_bytes) == (2, 1, second.size_bytes)
+    assert repair.lost_sequences == ((3, 4),)
+    assert disk.read(repair.kept_copy) == original
+    assert repair.kept_copy.endswith(".wal.broken")
+    assert _sequences(disk) == [1, 2, 5, 6, 7, 8, 9, 10, 11, 12]
+    assert repair_folder(disk, FOLDER) == []
+
+
+def test_a_group_that_is_gone_from_the_end_shows_as_a_gap_before_the_next_segment() -> None:
+    disk = _log()
+    path = f"{FOLDER}/000000000001.wal"
+    last = next(read_log(disk, FOLDER)).scan.frames[2]
+    _replace(disk, path, disk.read(path)[: last.start_bytes])
+    (repair,) = repair_folder(disk, FOLDER)
+    assert (repair.kept_groups, repair.offset_bytes) == (2, last.start_bytes)
+    assert _sequences(disk) == [1, 2, 3, 4, 7, 8, 9, 10, 11, 12]
+
+
+def test_a_damaged_header_costs_no_group() -> None:
+    disk = _log()
+    _damage(disk, f"{FOLDER}/000000000001.wal", 60)
+    (repair,) = repair_folder(disk, FOLDER)
+    assert (repair.kept_groups, repair.lost_groups) == (3, 0)
+    assert _sequences(disk) == list(range(1, 13))
+    header = next(read_log(disk, FOLDER)).scan.header
+    assert header is not None
+    assert header.state.incarnation.number == 1
+    assert header.state.stream == "MODEL"
+
+
+def test_a_missing_segment_is_named_and_the_rest_can_be_used() -> None:
+    disk = _log(segments=4)
+    disk.unlink(f"{FOLDER}/000000000003.wal")
+    with pytest.raises(WalCorruptError, match="segment 3 before it is missing"):
+        list(read_log(disk, FOLDER))
+    assert [verdict.is_good for verdict in verify_folder(disk, FOLDER)] == [True, True, False]
+    (repair,) = repair_folder(disk, FOLDER)
+    assert repair.lost_sequences == ((13, 18),)
+    assert _sequences(disk) == [*range(1, 13), *range(19, 25)]
+
+
+def test_a_torn_tail_is_no_damage() -> None:
+    disk = _log()
+    path = f"{FOLDER}/000000000002.wal"
+    last = list(read_log(disk, FOLDER))[1].scan.frames[2]
+    _replace(disk, path, disk.read(path)[: last.end_bytes - 8])
+    assert [verdict.tail for verdict in verify_folder(disk, FOLDER)] == [Tail.CLEAN, Tail.TORN]
+    assert repair_folder(disk, FOLDER) == []
+    assert _sequences(disk) == list(range(1, 11))
+
+
+def test_a_repair_that_is_cut_short_anywhere_is_finished_by_the_next() -> None:
+    total = _damaged()
+    repair_folder(total, FOLDER)
+    done = _sequences(total)
+    for crash_at in range(1, total.operations + 1):
+        disk = _damaged().copy()
+        disk.faults = Faults(crash_at=crash_at)
+        with contextlib.suppress(PowerCut):
+            repair_folder(disk, FOLDER)
+        for image in [*disk.images(random.Random(crash_at), 20), disk.restart()]:
+            repair_folder(image, FOLDER)
+            assert _sequences(image) == done
+            copies = [name for name in image.list(FOLDER) if not name.endswith(".wal")]
+            assert copies
+            assert all(".broken" in name for name in copies)
+
+
+def _damaged() -> CrashDisk:
+    disk = _log()
+    second = next(read_log(disk, FOLDER)).scan.frames[1]
+    _damage(disk, f"{FOLDER}/000000000001.wal", second.start_bytes + 100)
+    return disk
