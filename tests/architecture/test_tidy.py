@@ -71,7 +71,7 @@ def test_tests_are_small_enough_to_read(path: Path) -> None:
 
 def test_modules_do_nothing_when_imported() -> None:
     """A statement at the top level may define, import, annotate or assign; it may not call for effect."""
-    for path in FILES:
+    for path in (path for path in FILES if path.name != "__main__.py"):  # that one is for running
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             calls_for_effect = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
             assert not calls_for_effect, f"{named(path)}:{node.lineno} calls something when imported"

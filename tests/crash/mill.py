@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ticklake.base.errors import DiskError, TickLakeError
-from ticklake.lake.batch import EncodedFile, EncodedSegment
+from ticklake.lake.batch import EncodedFile, EncodedSegment, Encoder
 from ticklake.lake.layout import part_name
 from ticklake.lake.ledger import read_ledger
 from ticklake.schema.messages import MessageGroup, group_messages
@@ -97,8 +97,11 @@ class Consumer:
             ended = lane.new_incarnation(created_ns=1, reason="sequence_reused", start_after_ns=position.server_ns)
         return server.deliver(lambda message: message.server_ns > position.server_ns), ended
 
+    def group(self, lane: Lane, taken: Sequence[Message]) -> MessageGroup:
+        return group_of(lane, taken)
+
     def append(self, lane: Lane, server: ModelServer, taken: Sequence[Message]) -> None:
-        lane.append(group_of(lane, taken))
+        lane.append(self.group(lane, taken))
         server.acked |= {message.id for message in taken}
 
 
@@ -112,7 +115,7 @@ def group_of(lane: Lane, taken: Sequence[Message]) -> MessageGroup:
     )
 
 
-def model_encoder() -> Callable[..., EncodedSegment]:
+def model_encoder() -> Encoder:
     """Two files by parity. Its bytes differ at each start: a file that was linked once must never be encoded again."""
     boot = next(_BOOTS)
 
@@ -131,6 +134,13 @@ def model_encoder() -> Callable[..., EncodedSegment]:
     return encode
 
 
+def model_ids(path: str, content: bytes) -> list[int]:
+    """The messages in a file of the model encoder."""
+    assert content.startswith(b"PAR1 "), f"a torn file in the lake: {path}"
+    assert content.endswith(b" PAR1"), f"a torn file in the lake: {path}"
+    return [int(number) for number in content[5:-5].partition(b"|")[2].split(b",")]
+
+
 @dataclass
 class Mill:
     """One protocol, right or broken on purpose: how to open a lane, how to consume, what the disk ignores."""
@@ -138,6 +148,9 @@ class Mill:
     lane: type[Lane] = Lane
     consumer: type[Consumer] = Consumer
     disk: type[CrashDisk] = CrashDisk
+    stream: str = "MODEL"
+    encoder: Callable[[], Encoder] = model_encoder
+    ids_of: Callable[[str, bytes], list[int]] = model_ids
     images: Counter[str] = field(default_factory=Counter)
     rng: random.Random = field(default_factory=lambda: random.Random(1))
 
@@ -152,8 +165,8 @@ class Mill:
             data_root=DATA,
             identity="00c0ffee",
             epoch=1,
-            stream="MODEL",
-            encode=model_encoder(),
+            stream=self.stream,
+            encode=self.encoder(),
             clock=ManualClock(),
             salt_source=salts.randbytes,
             sector_bytes=SECTOR_BYTES,
@@ -174,7 +187,7 @@ class Mill:
             if not self.run(disk, server):
                 return "recovery died"
             before = disk.tree()
-            if found := check_lake(disk, server):
+            if found := check_lake(disk, server, self.ids_of):
                 return found
             again = disk.restart()
             if not self.run(again, server.copy()):
@@ -186,18 +199,20 @@ class Mill:
             return f"{type(error).__name__}: {error}"
         return None
 
-    def explore(self, *, messages: int = 10, cap: int = 400, again: float = 0.1, kills: int = 8) -> str | None:
-        """Every crash and every failed sync of one workload, in shuffled order: the first violation, or None."""
+    def explore(
+        self, *, messages: int = 10, cap: int = 400, again: float = 0.1, kills: int = 8, every: int = 1
+    ) -> str | None:
+        """Every (n-th) crash and failed sync of one workload, in shuffled order: the first violation, or None."""
         whole, server = self.new_disk(), ModelServer.filled(messages)
         try:
             is_done = self.run(whole, server)
         except (TickLakeError, AssertionError) as error:
             return f"without any fault: {error}"
-        if not is_done or (found := check_lake(whole, server)):
+        if not is_done or (found := check_lake(whole, server, self.ids_of)):
             return f"without any fault: {found}"
         jobs = [
-            *((self._power_cut_at, at, cap, again) for at in range(1, whole.operations + 2)),
-            *((self._failed_sync, at, whole.operations, 0.0) for at in range(1, whole.syncs + 1)),
+            *((self._power_cut_at, at, cap, again) for at in range(1, whole.operations + 2, every)),
+            *((self._failed_sync, at, whole.operations, 0.0) for at in range(1, whole.syncs + 1, every)),
         ]
         self.rng.shuffle(jobs)
         for job, at, limit, chance in jobs:
@@ -251,13 +266,15 @@ class Mill:
         return f"{kind} at {where}: {what}" if what else None
 
 
-def check_lake(disk: CrashDisk, server: ModelServer) -> str | None:
+def check_lake(
+    disk: CrashDisk, server: ModelServer, ids_of: Callable[[str, bytes], list[int]] = model_ids
+) -> str | None:
+    """What is wrong with a lake after all work is done, or None."""
     stored: Counter[int] = Counter()
-    files = {path: content for path, content in disk.tree().items() if path.startswith(f"{DATA}/bronze/")}
+    tiers = (f"{DATA}/bronze/", f"{DATA}/quarantine/")
+    files = {path: content for path, content in disk.tree().items() if path.startswith(tiers)}
     for path, content in files.items():
-        if not (content.startswith(b"PAR1 ") and content.endswith(b" PAR1")):
-            return f"a torn file in the lake: {path}"
-        stored.update(int(number) for number in content[5:-5].partition(b"|")[2].split(b","))
+        stored.update(ids_of(path, content))
     current = {message.id for message in server.messages}
     doubled = sorted(number for number, times in stored.items() if times > 1)
     lost = sorted((current | (server.acked & server.gone)) - stored.keys())

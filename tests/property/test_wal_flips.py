@@ -136,6 +136,35 @@ def test_a_group_that_lost_a_sector_after_its_sync_is_damage() -> None:
         assert (found.tail, found.valid_bytes) == (Tail.CORRUPT, begin)
 
 
+def test_a_flipped_bit_among_zeros_that_were_written_is_damage() -> None:
+    group = group_messages([(b"market.blob", None, bytes(1500))], ingest_ns=1)
+    header = encode_header(SegmentHeader(7, 3, SALT, 64, SegmentState("model", "MODEL")))
+    frame = encode_group(group, salt=SALT, number=0, at_bytes=len(header), durable_bytes=len(header), sector_bytes=64)
+    content = header + b"".join(frame)
+    assert scan(content).tail is Tail.CLEAN
+    for at in range(len(header), len(content)):
+        assert scan(_flipped(content, at, at % 8)).tail is Tail.CORRUPT
+    for sector in range(len(header) // 64 + 1, len(content) // 64):
+        lost = content[: sector * 64] + bytes(64) + content[sector * 64 + 64 :]
+        assert scan(lost).tail is (Tail.CLEAN if lost == content else Tail.TORN)
+
+
+def test_a_frame_that_was_left_out_or_comes_twice_is_damage() -> None:
+    content, ends = _segment(is_closed=True)
+    for before, begin, end in zip(ends, ends[1:], ends[2:], strict=False):
+        without = scan(content[:begin] + content[end:])
+        assert (without.tail, without.valid_bytes) == (Tail.CORRUPT, begin)
+        twice = scan(content[:begin] + content[before:])
+        assert (twice.tail, twice.valid_bytes) == (Tail.CORRUPT, begin)
+
+
+def test_bytes_behind_the_mark_of_a_graceful_end_are_damage() -> None:
+    content, ends = _segment(is_closed=True)
+    for more in (b"\0", bytes(100), content[: ends[0]]):
+        found = scan(content + more)
+        assert (found.tail, found.valid_bytes, found.is_closed) == (Tail.CORRUPT, len(content), True)
+
+
 def _flipped(content: bytes, at: int, bit: int) -> bytes:
     changed = bytearray(content)
     changed[at] ^= 1 << bit

@@ -20,7 +20,7 @@ from ticklake.base.settings import Settings
 from ticklake.base.settings_groups import BronzeSettings, GoldSettings, HttpSettings, NatsSettings
 from ticklake.cli.loop import new_event_loop
 from ticklake.cli.publisher import Publisher
-from ticklake.cli.tour import show_tour
+from ticklake.cli.tour import count_received, show_tour
 from ticklake.ingest.api import JetStreamApi
 from ticklake.ingest.client import LakeClient
 from ticklake.ingest.streams import init_stream, stream_config
@@ -61,7 +61,8 @@ def demo(
 
 async def _demo(root: Path, seconds: float, *, keep_running: bool) -> None:
     console = make_console()
-    async with NatsServer() as server:
+    before = await asyncio.to_thread(count_received, root)
+    async with NatsServer(root / "_nats") as server:
         console.print(f"[bold]ticklake demo[/]  NATS at {server.url}, lake at {root}")
         await _create_streams(server.url)
         settings = Settings(
@@ -80,10 +81,10 @@ async def _demo(root: Path, seconds: float, *, keep_running: bool) -> None:
                 published = await _play(server.url, seconds, console)
                 await _drain(service, published)
                 if keep_running:
-                    await _keep_running(root, service, published, console)
+                    await _keep_running(root, service, before + published, console)
             finally:
                 service.stop()
-    if not keep_running and not await asyncio.to_thread(show_tour, root, published, console):
+    if not keep_running and not await asyncio.to_thread(show_tour, root, before + published, console):
         raise CheckFailedError(f"the books of {root} do not balance; see the problems above")
 
 
@@ -127,6 +128,7 @@ async def _play(url: str, seconds: float, console: Console) -> int:
             "market.flow": flow,
         }
         begin_s = clock.monotonic_s()
+        run = clock.wall_ns()  # a demo into the same lake is new data, not a repetition
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -142,10 +144,10 @@ async def _play(url: str, seconds: float, console: Console) -> int:
                         break
                     progress.update(bar, completed=elapsed_s, sent=sent)
                     await asyncio.sleep(max(0.0, sent / _EVENTS_PER_S - elapsed_s))
-                await publishers[event.subject].send(encode(event), message_id=f"demo-{sent}")
+                await publishers[event.subject].send(encode(event), message_id=f"{run}-{sent}")
                 sent += 1
         for subject, payload in _BROKEN:
-            await publishers[subject].send(payload, message_id=f"demo-{sent}")
+            await publishers[subject].send(payload, message_id=f"{run}-{sent}")
             sent += 1
     stored = sum(publisher.stored for publisher in publishers.values())
     await client.close()
@@ -155,7 +157,7 @@ async def _play(url: str, seconds: float, console: Console) -> int:
 async def _drain(service: IOService, published: int) -> None:
     """Wait until the service has logged everything that was published."""
     async with asyncio.timeout(_DRAIN_S):
-        while sum(lane.received for lane in service.status.lanes) < published:
+        while sum(lane.received for lane in service.status.lanes) < published:  # noqa: ASYNC110 - counted elsewhere
             await asyncio.sleep(0.05)
 
 

@@ -21,8 +21,8 @@ from ticklake.cli.loop import new_event_loop
 
 def serve(
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings and tables.")] = None,
-    data_root: Annotated[Path | None, typer.Option("--data-root", help="Folder of the lake.")] = None,
-    state_dir: Annotated[Path | None, typer.Option("--state-dir", help="Folder of the log; local disk.")] = None,
+    data_root: Annotated[Path | None, typer.Option("--data", "--data-root", help="Folder of the lake.")] = None,
+    state_dir: Annotated[Path | None, typer.Option("--state", "--state-dir", help="Folder of the log; local disk.")] = None,
     nats_url: Annotated[str | None, typer.Option("--nats-url", help="NATS server, several by comma.")] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="jetstream or core.")] = None,
     create_streams: Annotated[
@@ -59,8 +59,8 @@ def serve(
         try:
             runner.run(_build_and_run(settings, control))
         except BaseExceptionGroup as group:
-            if group.subgroup(DiskError) is not None:
-                _leave_without_acks(group)
+            if (failed := group.subgroup(DiskError)) is not None:
+                _leave_without_acks(failed)
             raise
         except DiskError as error:
             _leave_without_acks(error)
@@ -73,8 +73,10 @@ async def _build_and_run(settings: Settings, control: LogControl) -> None:
 
 def _leave_without_acks(error: BaseException) -> None:
     """The disk failed: what was not synced may be gone, so nothing else may leave this process."""
+    while isinstance(error, BaseExceptionGroup):  # its own text is long and says nothing; logs cut long texts
+        error = error.exceptions[0]
     structlog.get_logger().error(
-        "service.disk_failed", error=repr(error), next_step="check the disk, then start again: the log is replayed"
+        "service.disk_failed", error=str(error), next_step="check the disk, then start again: the log is replayed"
     )
     sys.stderr.flush()
     os._exit(DiskError.exit_code)

@@ -52,13 +52,19 @@ _QUERIES = (
 )
 
 
+def count_received(root: Path) -> int:
+    """Messages in the lake so far, each counted once; 0 for a new folder."""
+    report = open_lake(root, tables=TableCatalog()).verify()
+    return sum(book.received - book.duplicates for book in report.books)
+
+
 def show_tour(root: Path, published: int, console: Console) -> bool:
-    """Print the tour. Gives whether the books balance and every published message is accounted for."""
+    """Print the tour. Gives whether the books balance and every message ever published into the lake is there."""
     lake = open_lake(root, tables=TableCatalog())
     for title, query in _QUERIES:
         _print(console, title, lake.sql(query))
     is_whole = _show_books(lake, published, console)
-    console.print(f"\n[bold]Look further[/]  (export TICKLAKE_DATA_ROOT={root})")
+    console.print(f"\n[bold]Look further[/]  (. .venv/bin/activate; export TICKLAKE_DATA_ROOT={root})")
     for line in (
         "ticklake ls",
         'ticklake sql "SELECT * FROM futures.trades LIMIT 5"',

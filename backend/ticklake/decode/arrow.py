@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ticklake.decode.arrow_bounds import check_dictionary, check_messages, check_type
 from ticklake.decode.cells import json_text
 from ticklake.decode.columns import NotUniformError
 from ticklake.decode.opened import Json
@@ -80,17 +82,21 @@ def write_row(table: pa.Table, index: int) -> bytes:
     return content
 
 
-def read_stream(payload: bytes) -> pa.Table:
+def read_stream(payload: bytes, *, rows_max: int) -> pa.Table:
     """The rows of one IPC stream, every offset checked before use.
 
     Raises:
-        BadInputError: it is no Arrow stream, is damaged, or holds no row.
+        BadInputError: it is no Arrow stream, is damaged, holds no row, or would unfold into too much.
     """
+    buffer = pa.py_buffer(payload)
     try:
-        with pa.ipc.open_stream(pa.py_buffer(payload)) as reader:
+        check_messages(buffer, rows_max=rows_max)
+        with pa.ipc.open_stream(buffer) as reader:
+            for field in reader.schema:
+                check_type(field.type, field.name)
             table = reader.read_all()
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise BadInputError(Reason.BAD_ARROW, str(error)) from error
     if not table.num_rows:
         raise BadInputError(Reason.EMPTY_BATCH, "the batch holds no row")
@@ -129,13 +135,14 @@ def _opened(values: pa.ChunkedArray, key: str) -> pa.ChunkedArray:
     """Dictionaries as plain values, times as int64 ns, decimals and the several string types as strings."""
     kind = values.type
     if pa.types.is_dictionary(kind):
+        check_dictionary(values, key)
         return _opened(values.cast(kind.value_type), key)
     if pa.types.is_timestamp(kind):
         try:
             return values.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
         except pa.ArrowException as error:
             raise BadInputError(Reason.TS_OUT_OF_RANGE, str(error), f"$.{key}") from error
-    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_decimal(kind):
+    if pa.types.is_large_string(kind) or pa.types.is_decimal(kind):
         return values.cast(pa.string())
     return values
 

@@ -30,10 +30,14 @@ def open_book(document: Json, keys: Keys) -> Opened:
         return opened
     if not isinstance(levels, list):
         raise BadInputError(Reason.WRONG_TYPE, f"wants a list, got {shown(levels)}", "$.levels")
+    flat = _PATHS.keys() & opened.values
     rest = [_open_level(level, number, opened.values) for number, level in enumerate(levels)]
     if any(rest):
         opened.extra["levels"] = rest
-    opened.paths = {**_PATHS, **opened.paths} if opened.paths else _PATHS
+    if flat or opened.paths:
+        opened.paths = {**_PATHS, **{name: f"$.{name}" for name in flat}, **opened.paths}
+    else:
+        opened.paths = _PATHS
     return opened
 
 

@@ -20,7 +20,6 @@ from ticklake.schema.table import TIME_MIN_NS, Column, TableSpec
 
 _DECIMAL_BYTES = b"0123456789.-"
 _INTEGER_BYTES = b"0123456789-"
-_DATE_CHARS = 10  # YYYY-MM-DD
 
 
 class NotUniformError(Exception):
@@ -99,9 +98,6 @@ def _to_kind(column: Column, values: pa.Array) -> pa.Array:
             if kind is Kind.AGGRESSOR:
                 return _aggressor(values)
             if kind is Kind.DATE32:
-                lengths = pc.min_max(pc.binary_length(values)).as_py()
-                if lengths["min"] not in (None, _DATE_CHARS) or lengths["max"] not in (None, _DATE_CHARS):
-                    raise NotUniformError(column.name)
                 return values.cast(pa.date32())
     except pa.ArrowInvalid as error:
         raise NotUniformError(column.name) from error

@@ -108,6 +108,8 @@ def _route_group(routes: Routes, group: MessageGroup, start: int, catalog: Table
     tables = [catalog.match(subject) for subject in group.subjects]
     special = _special(group, tables, limits)
     routes.special += [(start + index, table) for index, table in special]
+    if len(special) == len(group):
+        return
     lot = _lot(group, start)
     names = sorted({table.name for table in tables if table is not None})
     if len(names) == 1 and None not in tables and not special:

@@ -128,11 +128,11 @@ class RowDecoder:
         until_ns = ingest_ns + self._limits.future_max_ns
         if isinstance(event_ns, int) and TIME_MIN_NS <= event_ns <= until_ns:
             return
-        error = BadInputError(Reason.MISSING_FIELD, "is required: the row has no event time", self._path(opened, name))
-        if event_ns is not None:
-            detail = f"must lie in {TIME_MIN_NS} to {until_ns}, got {shown(event_ns)}"
-            error = BadInputError(Reason.TS_OUT_OF_RANGE, detail, error.path)
-        raise error
+        path = self._path(opened, name)
+        if event_ns is None:
+            raise BadInputError(Reason.MISSING_FIELD, "is required: the row has no event time", path)
+        detail = f"must lie in {TIME_MIN_NS} to {until_ns}, got {shown(event_ns)}"
+        raise BadInputError(Reason.TS_OUT_OF_RANGE, detail, path)
 
     def _check_folder_values(self, values: dict[str, Cell], opened: Opened) -> None:
         """A value that lives in the folder name only must be readable there."""

@@ -17,14 +17,15 @@ def single_row(table: TableSpec, message: Message, row: int) -> bytes:
     """The bytes of row `row` of a message that was decoded before."""
     if table.shape is Shape.RAW:
         return message.payload
+    rows_max = len(message.payload) + row + 1  # it was within bounds before
     content_type = headers.read_format(message.headers).content_type
     if content_type == headers.ARROW_STREAM:
-        return write_row(read_stream(message.payload), row)
+        return write_row(read_stream(message.payload, rows_max=rows_max), row)
     documents = [message.payload]
     if content_type == headers.NDJSON:
-        documents = split_lines(message.payload)
+        documents = split_lines(message.payload, rows_max=rows_max)
     elif is_array(message.payload):
-        documents = split_array(message.payload)
+        documents = split_array(message.payload, rows_max=rows_max)
     if table.shape is Shape.SIGNALS:
         documents = [part for document in documents for part in _levels(document)]
     return documents[row]

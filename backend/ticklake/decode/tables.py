@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -65,13 +66,15 @@ class TableDecoder:
             detail = f"says {shown(said.schema)}, the subject means {self._table.schema_id}"
             raise BadInputError(Reason.UNKNOWN_SCHEMA, detail, "headers")
         if said.content_type == headers.ARROW_STREAM:
-            rows = read_stream(message.payload)
+            rows = read_stream(message.payload, rows_max=limits.batch_rows_max)
             self._streams.setdefault(rows.schema, []).append((message, rows))
         elif said.content_type == headers.NDJSON:
-            self._batches.append((message, split_lines(message.payload)))
+            self._batches.append((message, split_lines(message.payload, rows_max=limits.batch_rows_max)))
         elif said.content_type == headers.JSON:
-            whole = not is_array(message.payload)
-            self._batches.append((message, [message.payload] if whole else split_array(message.payload)))
+            documents = [message.payload]
+            if is_array(message.payload):
+                documents = split_array(message.payload, rows_max=limits.batch_rows_max)
+            self._batches.append((message, documents))
         else:
             detail = f"{shown(said.content_type)} is none of JSON, NDJSON, Arrow stream"
             raise BadInputError(Reason.UNKNOWN_CONTENT_TYPE, detail, "headers")
@@ -112,7 +115,8 @@ class TableDecoder:
 
     def _add_array(self, message: Message) -> None:
         try:
-            self._batches.append((message, split_array(message.payload)))
+            documents = split_array(message.payload, rows_max=self._limits.batch_rows_max)
+            self._batches.append((message, documents))
         except BadInputError as error:
             self._reject(message, error)
 
@@ -174,7 +178,7 @@ def _lot(messages: Sequence[Message], counts: Sequence[int], documents: pa.Array
         pairs = zip(values, counts, strict=True)
         return pa.concat_arrays([pa.repeat(pa.scalar(value, pa.int64()), count) for value, count in pairs])
 
-    rows = [pa.array(range(count), pa.int32()) for count in counts]
+    rows = [pl.int_range(count, dtype=pl.Int32, eager=True).to_arrow() for count in counts]
     return Lot(
         numbers=spread(message.number for message in messages),
         documents=documents,

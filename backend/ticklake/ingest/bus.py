@@ -250,7 +250,8 @@ class NatsBus:
 
     async def _on_disconnect(self) -> None:
         self._mark(connected=False)
-        self._log.warning("ingest.disconnected")
+        if self._client is not None:  # else we closed it ourselves
+            self._log.warning("ingest.disconnected")
 
     async def _on_reconnect(self) -> None:
         self._reconnects += 1

@@ -78,19 +78,22 @@ class LaneParser(Parser):
             try:
                 stop = start + int(words[-1])
                 header_bytes = int(words[-2]) if kind == _H else 0
+                sid = words[2]
             except (ValueError, IndexError) as error:
                 raise ProtocolError(f"nats: malformed frame {words[0][:8]!r}") from error
+            if not 0 <= header_bytes <= stop - start or not 4 <= len(words) - (kind == _H) <= 5:
+                raise ProtocolError(f"nats: a frame of impossible shape: {buffer[at : min(line_end, at + 120)]!r}")
             if stop + 2 > end:
                 self._frame_bytes = stop + 2 - at
                 return at
             # MSG subject sid [reply] size  |  HMSG subject sid [reply] header_size size
             has_reply = len(words) == (5 if kind == _M else 6)
-            intake = lanes.get(words[2])
+            intake = lanes.get(sid)
             if intake is None:
                 header = buffer[start : start + header_bytes] if header_bytes else None
                 reply = words[3] if has_reply else b""
                 payload = buffer[start + header_bytes : stop]
-                await self._client._process_msg(int(words[2]), words[1], reply, payload, header)  # type: ignore[arg-type]
+                await self._client._process_msg(int(sid), words[1], reply, payload, header)  # type: ignore[arg-type]
             elif kind == _M and has_reply and intake.bytes_max is None:
                 intake.subjects.append(words[1])
                 intake.replies.append(words[3])

@@ -21,6 +21,8 @@ from ticklake.schema.messages import MessageGroup
 
 _NATIVE_FROM = 64  # below this a Python loop is faster than setting up the native parser
 _SHORT_FORM_TOKENS = 9
+_LONG_FORM_TOKENS = (11, 12)
+_PREFIX = b"$JS.ACK."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +68,34 @@ def parse_replies(replies: list[bytes]) -> Deliveries:
         ValueError: one of them is not an ack subject.
     """
     tokens = replies[0].count(b".") + 1
+    if tokens != _SHORT_FORM_TOKENS and tokens not in _LONG_FORM_TOKENS:
+        raise _not_acks(replies)
     first = 4 if tokens == _SHORT_FORM_TOKENS else 6
     if len(replies) >= _NATIVE_FROM:
         return _parse_native(replies, first)
     rows = [reply.split(b".") for reply in replies]
     if any(row[:2] != [b"$JS", b"ACK"] or len(row) != tokens for row in rows):
-        raise ValueError(f"not ack subjects: {replies[0][:120]!r} ...")
-    columns = [array("q", [int(row[first + i]) for row in rows]) for i in range(4)]
-    return Deliveries(columns[0], columns[1], columns[2], columns[3], int(rows[-1][first + 4]))
+        raise _not_acks(replies)
+    try:
+        columns = [array("q", [int(row[first + i]) for row in rows]) for i in range(4)]
+        return Deliveries(columns[0], columns[1], columns[2], columns[3], int(rows[-1][first + 4]))
+    except (ValueError, OverflowError) as error:
+        raise _not_acks(replies) from error
+
+
+def _not_acks(replies: list[bytes]) -> ValueError:
+    return ValueError(f"not ack subjects: {replies[0][:120]!r} ...")
 
 
 def _parse_native(replies: list[bytes], first: int) -> Deliveries:
     names = [f"c{i}" for i in range(replies[0].count(b".") + 1)]
     wanted = names[first : first + 5]
+    lines = b"\n".join(replies)
+    if not lines.startswith(_PREFIX) or lines.count(b"\n" + _PREFIX) != len(replies) - 1:
+        raise _not_acks(replies)
     try:
         table = pa_csv.read_csv(
-            pa.py_buffer(b"\n".join(replies)),
+            pa.py_buffer(lines),
             read_options=pa_csv.ReadOptions(column_names=names, use_threads=False),
             parse_options=pa_csv.ParseOptions(delimiter=".", quote_char=False),
             convert_options=pa_csv.ConvertOptions(
@@ -89,9 +103,9 @@ def _parse_native(replies: list[bytes], first: int) -> Deliveries:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise ValueError(f"not ack subjects: {replies[0][:120]!r} ...: {error}") from error
-    if table.num_rows != len(replies):
-        raise ValueError(f"{len(replies)} ack subjects gave {table.num_rows} rows")
+        raise _not_acks(replies) from error
+    if table.num_rows != len(replies):  # a line break inside one of them
+        raise _not_acks(replies)
     columns = [_to_array(table.column(name)) for name in wanted]
     return Deliveries(columns[0], columns[1], columns[2], columns[3], columns[4][-1])
 
@@ -128,7 +142,10 @@ def in_order(
         consumer_sequence: the next one expected.
         is_filtered: the consumer skips subjects, so holes in the stream sequence mean nothing.
     """
-    facts = parse_replies(taken.replies)
+    try:
+        facts = parse_replies(taken.replies)
+    except ValueError:
+        return _foreign(consumer_sequence)
     count = len(taken)
     good, broken = count, None
     if facts.consumer_sequences != array("q", range(consumer_sequence, consumer_sequence + count)) or (
@@ -160,6 +177,11 @@ def in_order(
         facts.pending,
         broken,
     )
+
+
+def _foreign(consumer_sequence: int) -> Ordered:
+    """Somebody published to our inbox: take nothing of the batch, the next consumer has another inbox."""
+    return Ordered(None, 0, (), [], consumer_sequence, 0, "foreign_message")
 
 
 def _first_break(facts: Deliveries, consumer_sequence: int) -> tuple[int, str]:
@@ -197,7 +219,10 @@ def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callab
         ingest_ns: wall clock.
         is_held: (sequence, server ns) -> True: durable with us; False: new; None: the sequence was used before.
     """
-    facts = parse_replies(taken.replies)
+    try:
+        facts = parse_replies(taken.replies)
+    except ValueError:
+        return _foreign(0)
     keep: list[int] = []
     batch: set[int] = set()
     duplicates, is_reused = 0, False
@@ -245,6 +270,6 @@ def build_group(
         known: dict[bytes, int] = {}
         codes = array("H", [known.setdefault(subject, len(known)) for subject in subjects])
         distinct = tuple(known)
-    blob = b"\n".join(payloads) + b"\n"
-    offsets = array("I", accumulate(map(len, payloads), lambda end, size: end + size + 1, initial=0))
+    blob = b"\n".join([*payloads, b""])
+    offsets = array("I", accumulate(map((1).__add__, map(len, payloads)), initial=0))
     return MessageGroup(incarnation, ingest_ns, distinct, codes, sequences, server_ns, headers, offsets, blob)

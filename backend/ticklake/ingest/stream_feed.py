@@ -143,6 +143,8 @@ class StreamFeed:
         inbox = f"{self._wire.inbox_prefix}.{self._consumer}.{random.getrandbits(64):016x}"
         intake = Intake(inbox_prefix=inbox.encode())
         self._wake = intake.arrived
+        if self._is_closing.is_set():
+            intake.arrived.set()  # closed while we looked at the stream: do not wait for a message
         self._writer.on_room(intake.arrived.set)
         number = await self._wire.attach(f"{inbox}.*", intake)
         try:

@@ -7,6 +7,7 @@ of the bytes in 60 % of the time of plain pages.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,25 +32,27 @@ def encode_parquet(
         varied: strings that hardly repeat and therefore get no dictionary.
     """
     schema = rows.schema.with_metadata({f"ticklake.{key}": value for key, value in footer.items()})
-    whole = [field.name for field in schema if pa.types.is_int64(field.type)]
-    dictionary = [field.name for field in schema if field.name not in varied and _repeats(field.type)]
     sink = pa.BufferOutputStream()
-    writer = pq.ParquetWriter(
-        sink,
-        schema,
-        compression="zstd",
-        compression_level=ZSTD_LEVEL,
-        use_dictionary=dictionary,
-        column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
-        write_statistics=True,
-        write_page_checksum=True,
-        sorting_columns=[pq.SortingColumn(schema.get_field_index(name)) for name in sorted_by] or None,
-    )
+    writer = pq.ParquetWriter(sink, schema, **write_options(schema, sorted_by=sorted_by, varied=varied))
     # No `with`: leaving it by an exception would finish a short file that looks whole.
     writer.write_table(rows.replace_schema_metadata(schema.metadata), row_group_size=ROW_GROUP_ROWS_MAX)
     writer.close()
     content: bytes = sink.getvalue().to_pybytes()
     return content
+
+
+def write_options(schema: pa.Schema, *, sorted_by: Sequence[str] = (), varied: Sequence[str] = ()) -> dict[str, Any]:
+    """What we ask of the Parquet writer; arguments as in `encode_parquet`."""
+    whole = [field.name for field in schema if pa.types.is_int64(field.type)]
+    return {
+        "compression": "zstd",
+        "compression_level": ZSTD_LEVEL,
+        "use_dictionary": [field.name for field in schema if field.name not in varied and _repeats(field.type)],
+        "column_encoding": dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+        "write_statistics": True,
+        "write_page_checksum": True,
+        "sorting_columns": [pq.SortingColumn(schema.get_field_index(name)) for name in sorted_by] or None,
+    }
 
 
 def read_footer(path: str) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import sys
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -122,7 +124,7 @@ def _kind(where: str, column: Mapping[str, Any]) -> Kind:
     word = column.get("type")
     if word not in _KINDS:
         near = get_close_matches(str(word), _KINDS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean '{near[0]}'?" if near else ""
         _fail(f"{where}.type", f"must be one of {', '.join(_KINDS)}, got {word!r}{hint}")
     return Kind(word)
 
@@ -139,8 +141,12 @@ def _check_default(where: str, column: Column) -> None:
         wanted = (bool,)
     elif column.kind is not Kind.STRING:
         _fail(f"{where}.default", f"{column.kind} columns have no default")
-    if type(column.default) not in wanted:
+    low, high = (-1, 1) if column.kind is Kind.AGGRESSOR else INT_BOUNDS.get(column.kind, (-math.inf, math.inf))
+    fits = not isinstance(column.default, int | float) or low <= column.default <= high
+    if type(column.default) not in wanted or not fits:
         _fail(f"{where}.default", f"{column.default!r} is no {column.kind}")
+    if column.allowed and column.default not in column.allowed:
+        _fail(f"{where}.default", f"{column.default!r} is none of the allowed words")
 
 
 def _partition(where: str, table: Mapping[str, Any], names: Mapping[str, Column]) -> tuple[str, ...]:
@@ -232,6 +238,9 @@ def _bound(where: str, column: Mapping[str, Any], key: str, kind: Kind) -> float
         _fail(f"{where}.{key}", f"only numbers have bounds, not {kind}")
     if type(value) is not int and not (kind.is_float and type(value) is float):
         _fail(f"{where}.{key}", f"must be a number like the column's {kind}, got {value!r}")
+    low, high = INT_BOUNDS.get(kind, (-sys.float_info.max, sys.float_info.max))
+    if not low <= value <= high:
+        _fail(f"{where}.{key}", f"{value!r} does not fit {kind}")
     return value
 
 

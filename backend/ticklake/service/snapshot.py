@@ -157,7 +157,8 @@ class Snapshot:
                 if feed.state.alarm:
                     since_ns = self._since((writer.name, feed.state.alarm), now_ns)
                     alarms.append(Alarm("stream_regressed", f"{writer.name}: {feed.state.alarm}", since_ns, _REGRESSED))
-                if feed.state.problem and self._phase.phase == "running":
+                is_connected = bool(self._bus.facts["connected"])  # else that is the reason, and is told once
+                if feed.state.problem and is_connected and self._phase.phase == "running":
                     since_ns = self._since((writer.name, "unbound"), now_ns)
                     what = f"{writer.name}: {feed.state.problem}"
                     alarms.append(Alarm("consumer_stalled", what, since_ns, "see the text; the service keeps trying"))

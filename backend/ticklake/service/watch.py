@@ -40,12 +40,11 @@ class Watch:
     async def run(self) -> None:
         """Look until closed."""
         while not self._closing.is_set():
-            self._look(self._snapshot.take())
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await self._closing.wait()
             except TimeoutError:
-                continue  # time for the next look
+                self._look(self._snapshot.take())
 
     def _look(self, status: Status) -> None:
         self._notifier.watchdog()
@@ -58,7 +57,7 @@ class Watch:
                 writer.hold(is_low)
         health = readiness(status, status.taken_ns)
         problems = frozenset(reason.code for reason in health.reasons)
-        if problems != self._problems:
+        if problems != self._problems and status.phase == "running":
             self._problems = problems
             if health.ok:
                 self._log.info("service.ready")

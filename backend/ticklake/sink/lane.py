@@ -24,9 +24,9 @@ from ticklake.schema.messages import MessageGroup
 from ticklake.sink.progress import Progress
 from ticklake.sink.recovery import RecoveryReport, publish_old_log
 from ticklake.sink.room import BALLAST_BYTES, Ballast
-from ticklake.sink.segment import LiveSegment, Segment, ledger_entry
+from ticklake.sink.segment import LiveSegment, Segment, ledger_entry, logged_segment
 from ticklake.wal.frame import SECTOR_BYTES, Range
-from ticklake.wal.log import LoggedSegment, SaltSource, Wal, retire
+from ticklake.wal.log import SaltSource, Wal, retire
 from ticklake.wal.seen import SeenSet
 from ticklake.wal.state import Incarnation, Position, SegmentState
 
@@ -206,7 +206,7 @@ class Lane:
             UsageError: the group is not above `position` or of another incarnation.
         """
         self._check_alive()
-        self._check_order(group)
+        self._progress.check(group)
         try:
             self._wal.append(group, missing=missing, duplicates=self._unlogged_duplicates)
             self._wal.sync()
@@ -306,7 +306,11 @@ class Lane:
         return entry
 
     def close(self) -> None:
-        """Mark the log as gracefully ended and let go of it. What waits is committed by the next start."""
+        """Mark the log as gracefully ended and let go of it. What waits is committed by the next start.
+
+        Raises:
+            OutOfRoomError: only the mark is missing; close again when there is room, or leave it at that.
+        """
         if self._failure is not None:
             self._wal.abandon()
             return
@@ -321,7 +325,7 @@ class Lane:
             publisher=self._publisher,
             progress=self._progress,
             ledger_folder=self._ledger_folder,
-            commit=self._commit_logged,
+            commit=lambda logged: self._publish(logged_segment(logged, self._progress)),
         )
         self._wal = Wal.open(
             self._files,
@@ -337,16 +341,6 @@ class Lane:
         for number in self._publisher.staged_segments():
             self._publisher.clean(number)
         self.recovery = replace(old.report, seconds=self._clock.monotonic_s() - begin_s)
-
-    def _commit_logged(self, logged: LoggedSegment) -> LedgerEntry:
-        frames = logged.scan.frames
-        live = LiveSegment(duplicates=logged.scan.duplicates)
-        progress = replace(self._progress, seen=SeenSet(), tracks_seen=self._progress.tracks_seen)
-        for frame in frames:
-            if frame.group is not None:
-                live.take(frame.group, frame.missing, duplicates=0)
-                progress.take_group(frame.group)
-        return self._publish(live.seal(logged.number, logged.scan.valid_bytes, progress))
 
     def _begin_segment(self, ended: Progress | None = None) -> Segment | None:
         """Rotate the log; `ended` is the progress of the sealed segment when it is not the present one."""
@@ -403,17 +397,3 @@ class Lane:
 
     def _fail(self, error: DiskError) -> None:
         self._failure = self._failure or error
-
-    def _check_order(self, group: MessageGroup) -> None:
-        position = self._progress.position
-        expected = self._progress.incarnation.number if group.sequences else 0
-        if group.incarnation != expected:
-            raise UsageError(
-                f"{self.name}: a group of incarnation {group.incarnation}, expected {expected}; "
-                "call new_incarnation first"
-            )
-        if group.sequences and not self._progress.tracks_seen and group.sequences[0] <= position.sequence:
-            raise UsageError(
-                f"{self.name}: sequence {group.sequences[0]} is not above position {position.sequence}; "
-                "drop duplicates before the log"
-            )

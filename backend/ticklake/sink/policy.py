@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,14 +59,14 @@ class FlushPolicy:
             self.first_s = now_s
         self.messages += len(group)
         self.payload_bytes += len(group.payloads)
+        counts = Counter(group.subject_codes) if len(group.subjects) > 1 else {0: len(group)}  # one pass: many subjects
         for code, subject in enumerate(group.subjects):
             rule = self._rules.get(subject)
             if rule is None:
                 if len(self._rules) > 100_000:  # hostile subjects must not grow this for ever
                     self._rules.clear()
                 rule = self._rules[subject] = self._rule_of(subject)
-            count = len(group) if len(group.subjects) == 1 else group.subject_codes.count(code)
-            self._counts[rule] = self._counts.get(rule, 0) + count
+            self._counts[rule] = self._counts.get(rule, 0) + counts[code]
             self._deadline_s = min(self._deadline_s, now_s + rule.seconds)
 
     def ask(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ticklake.base.errors import UsageError
 from ticklake.schema.messages import MessageGroup
 from ticklake.wal.seen import SeenRange, SeenSet
 from ticklake.wal.segment import payload_crc32c
@@ -20,6 +21,23 @@ class Progress:
     position: Position = field(default_factory=Position)
     seen: SeenSet = field(default_factory=SeenSet)
     tracks_seen: bool = False
+
+    def check(self, group: MessageGroup) -> None:
+        """Refuse a group that does not come next.
+
+        Raises:
+            UsageError: it is of another incarnation, or not above the position.
+        """
+        expected = self.incarnation.number if group.sequences else 0
+        if group.incarnation != expected:
+            raise UsageError(
+                f"a group of incarnation {group.incarnation}, expected {expected}; call new_incarnation first"
+            )
+        if group.sequences and not self.tracks_seen and group.sequences[0] <= self.position.sequence:
+            raise UsageError(
+                f"sequence {group.sequences[0]} is not above position {self.position.sequence}; "
+                "drop duplicates before the log"
+            )
 
     def take_group(self, group: MessageGroup) -> None:
         """Move behind a durable group. A group of core NATS has no sequences and moves nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ticklake.base.errors import UsageError
@@ -12,6 +12,7 @@ from ticklake.lake.ledger import LedgerEntry
 from ticklake.schema.messages import MessageGroup
 from ticklake.sink.progress import Progress
 from ticklake.wal.frame import Range
+from ticklake.wal.log import LoggedSegment
 from ticklake.wal.seen import SeenSet
 
 
@@ -72,6 +73,17 @@ class LiveSegment:
             size_bytes=size_bytes,
             reached=progress.to_document(seen.ranges()),
         )
+
+
+def logged_segment(logged: LoggedSegment, before: Progress) -> Segment:
+    """A segment of an earlier life, as found in the log. It holds messages; `before` is the progress in front of it."""
+    live = LiveSegment(duplicates=logged.scan.duplicates)
+    progress = replace(before, seen=SeenSet())
+    for frame in logged.scan.frames:
+        if frame.group is not None:
+            live.take(frame.group, frame.missing, duplicates=0)
+            progress.take_group(frame.group)
+    return live.seal(logged.number, logged.scan.valid_bytes, progress)
 
 
 def ledger_entry(

@@ -72,7 +72,7 @@ class LaneWriter:
     async def append(self, make: Callable[[Lane], BatchT]) -> BatchT:
         """Run `make` on the log thread and log its group. Durable when this returns; see `BatchWriter`."""
         loop = asyncio.get_running_loop()
-        batch = await loop.run_in_executor(self._log_thread, make, self.lane)
+        batch = await loop.run_in_executor(self._log_thread, self._make_batch, make)
         while True:
             try:
                 took_s = await loop.run_in_executor(self._log_thread, self._log_batch, batch)
@@ -86,11 +86,15 @@ class LaneWriter:
         self._account(batch, took_s)
         return batch
 
+    def _make_batch(self, make: Callable[[Lane], BatchT]) -> BatchT:
+        batch = make(self.lane)
+        if batch.duplicates:
+            self.lane.note_duplicates(batch.duplicates)  # once: logging the group may be tried many times
+        return batch
+
     def _log_batch(self, batch: BatchT) -> float:
         begin_s = self._clock.monotonic_s()
         self.unsynced_since_ns = self._clock.wall_ns()
-        if batch.duplicates:
-            self.lane.note_duplicates(batch.duplicates)
         if batch.group is not None:
             self.lane.append(batch.group, missing=tuple(batch.missing))
         self.unsynced_since_ns = None

@@ -304,9 +304,11 @@ class CrashFile:
         self._disk = disk
         self._number = number
         self._path = path
+        self._is_closed = False
 
     def write(self, parts: Sequence[bytes]) -> None:
         """See `AppendFile.write`."""
+        assert not self._is_closed, f"{self._path} is closed"
         disk, inode = self._disk, self._disk._inodes[self._number]
         disk._operate()
         disk.writes += 1
@@ -321,6 +323,7 @@ class CrashFile:
 
     def sync(self) -> None:
         """See `AppendFile.sync`."""
+        assert not self._is_closed, f"{self._path} is closed"
         disk, inode = self._disk, self._disk._inodes[self._number]
         disk._operate()
         try:
@@ -345,6 +348,7 @@ class CrashFile:
 
     def close(self) -> None:
         """See `AppendFile.close`."""
+        self._is_closed = True
 
 
 def _apply(entries: dict[str, int], name: str, inode: int | None) -> None:

@@ -6,6 +6,7 @@ It speaks the same API as the server to the same feed code (a `Wire`), and passe
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import deque
 from dataclasses import dataclass, field
@@ -143,7 +144,9 @@ class FakeJetStream:
     # --- Wire ---------------------------------------------------------------------------------------------------------
 
     async def wait_connected(self, timeout_s: float) -> bool:
-        """Whether the connection stands; nobody heals it while we wait."""
+        """Whether the connection stands, looked at once the time is over if it does not stand now."""
+        if not self.is_connected:
+            await asyncio.sleep(timeout_s)
         return self.is_connected
 
     async def attach(self, subject: str, intake: Intake) -> int:

@@ -137,15 +137,24 @@ class Wal:
         old.close()
 
     def close(self, *, duplicates: int = 0) -> None:
-        """Write the mark of a graceful end, durably, and let go of the file."""
+        """Write the mark of a graceful end, durably, and let go of the file.
+
+        Raises:
+            OutOfRoomError: the log is whole, only the mark is missing; close again when there is room, or `abandon`.
+            DiskError: the file is let go all the same.
+        """
         mark = encode_close(
             salt=self._salt, number=self.frames, durable_bytes=self.durable_bytes, duplicates=duplicates
         )
         try:
             self._write(mark)
             self.sync()
-        finally:
+        except OutOfRoomError:
+            raise
+        except BaseException:
             self._file.close()
+            raise
+        self._file.close()
 
     def abandon(self) -> None:
         """Let go of the file without a mark, after an error."""

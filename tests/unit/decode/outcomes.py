@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.unit.decode.corpus import INGEST_NS, T0_NS
+
 from ticklake.decode.decode import Decoded, decode_groups
 from ticklake.decode.limits import DecodeLimits
 from ticklake.schema.lookup import TableCatalog

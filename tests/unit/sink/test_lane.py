@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 from tests.crash.mill import model_encoder
 
-from ticklake.base.errors import CorruptError, UsageError
+from ticklake.base.errors import CorruptError, OutOfRoomError, UsageError
 from ticklake.files.local import LocalFiles
 from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.ledger import read_ledger
 from ticklake.schema.messages import MessageGroup, group_messages
 from ticklake.sink.lane import Lane
+from ticklake.sink.progress import Progress
 from ticklake.testing.clock import ManualClock
-from ticklake.testing.disk import CrashDisk
+from ticklake.testing.disk import CrashDisk, Faults
+from ticklake.wal.log import Wal
 from ticklake.wal.segment import payload_crc32c
-from ticklake.wal.state import Position
+from ticklake.wal.state import Incarnation, Position, SegmentState
 
 
 def _open(disk: CrashDisk, *, encode=None, track_seen: bool = False) -> Lane:  # type: ignore[no-untyped-def]
@@ -215,6 +217,50 @@ def test_a_log_that_vanished_beside_a_filled_ledger_is_a_loss() -> None:
         disk.unlink(f"/disk/state/wal/model/{name}")
     with pytest.raises(CorruptError, match="the log is empty although"):
         _open(disk)
+
+
+def test_an_incarnation_that_found_no_room_did_not_begin() -> None:
+    disk = CrashDisk()
+    lane = _first(disk)
+    lane.append(_group(1, 2))
+    before = (lane.position, lane.incarnation)
+    disk.faults = Faults(no_room_from=disk.writes + 1)
+    with pytest.raises(OutOfRoomError):
+        lane.new_incarnation(created_ns=8, reason="recreated")
+    with pytest.raises(OutOfRoomError):
+        lane.rotate()
+    disk.faults = Faults()
+    assert (lane.position, lane.incarnation) == before
+    lane.append(_group(3))
+    segment = lane.rotate()
+    assert segment is not None
+    assert (segment.messages, lane.commit(segment).last_seq) == (3, 3)
+
+
+def test_duplicates_that_two_segments_know_are_counted_once() -> None:
+    disk, folder = CrashDisk(), "/disk/state/wal/model"
+    disk.make_folder(folder)
+    state = SegmentState("model", "MODEL", Incarnation(1, 7, "first"), Position(1), duplicates=3)
+    for number in (1, 2):
+        wal = Wal.open(disk, folder, number=number, epoch=1, state=state, salt_source=random.Random(number).randbytes)
+        if number == 2:
+            wal.append(_group(1))
+            wal.sync()
+        wal.close()
+    lane = _open(disk)
+    assert [entry.duplicates for entry in lane.recovery.entries] == [3]
+    lane.append(_group(2))
+    segment = lane.rotate()
+    assert segment is not None
+    assert lane.commit(segment).duplicates == 0
+
+
+def test_an_older_header_never_moves_the_position_back() -> None:
+    progress = Progress()
+    progress.take(Incarnation(2), Position(2, 50, 500, 1), [])
+    progress.take(Incarnation(2), Position(2, 40, 400, 1), [])
+    progress.take(Incarnation(1), Position(1, 90, 900, 1), [(1, 90, 900)])
+    assert (progress.position, progress.incarnation.number, len(progress.seen)) == (Position(2, 50, 500, 1), 2, 0)
 
 
 class _TwoDisks(CrashDisk):

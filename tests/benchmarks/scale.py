@@ -1,0 +1,51 @@
+"""How much of everything: the full run, and the quick one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Sizes of a run.
+
+    Attributes:
+        folder: for lakes and logs; on the disk that is to be measured.
+        rounds: of every comparison.
+        json_messages: for the comparison with the counting subscriber.
+        arrow_rows: for the batches.
+        replay_messages: in the log.
+        live_s: of publishing 10,000 events/s.
+        live_rounds: of that.
+        memory_s: at full speed.
+        lake_files: for the reader.
+    """
+
+    folder: Path
+    rounds: int = 5
+    json_messages: int = 1_000_000
+    arrow_rows: int = 2_000_000
+    replay_messages: int = 400_000
+    live_s: float = 20.0
+    live_rounds: int = 3
+    memory_s: float = 60.0
+    lake_files: int = 200
+
+    def with_rounds(self, rounds: int) -> Scale:
+        """The same with other numbers of rounds."""
+        return replace(self, rounds=rounds, live_rounds=rounds)
+
+
+def quick(folder: Path) -> Scale:
+    """Shows that everything runs, and roughly where it stands."""
+    return replace(
+        Scale(folder),
+        rounds=2,
+        json_messages=200_000,
+        arrow_rows=500_000,
+        replay_messages=100_000,
+        live_s=8.0,
+        live_rounds=1,
+        memory_s=30.0,
+    )

@@ -1,0 +1,242 @@
+"""One feed, two servers: the model in memory and a real nats-server must lead to the same lake, whatever goes wrong.
+
+Each test ends with the same check: exactly the expected messages, once each, books in balance. `creations` counts the
+consumers that were made, so a hot loop shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.conformance.worlds import World, open_world
+from tests.nats.rig import Rig, assert_exactly, ledger, rig, until
+
+KINDS = pytest.mark.parametrize("kind", ["fake", "real"])
+
+
+@pytest.fixture(params=["fake", "real"])
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(request.param, tmp_path) as opened:
+        yield opened
+
+
+def texts(name: str, count: int) -> list[bytes]:
+    return [f"{name} {number}".encode() for number in range(count)]
+
+
+def assert_calm(world: World, rig: Rig, *, creations: int) -> None:
+    """As many consumers as there were reasons to make one, and one more for a race with the reconnect."""
+    assert creations <= world.bus.tap.creations <= creations + 1, world.bus.tap.creations
+    assert not rig.state.problem
+
+
+async def test_everything_arrives_once(world: World, tmp_path: Path) -> None:
+    early, late = texts("early", 700), texts("late", 300)
+    await world.publish(*early)
+    async with rig(tmp_path, world.bus) as running:
+        await running.stored(700)
+        await world.publish(*late)
+        await running.stored(1000)
+        assert_calm(world, running, creations=1)
+        assert (running.state.mode, running.state.alarm, running.state.redelivered) == ("position", "", 0)
+        assert (running.lane.position.sequence, running.lane.incarnation.number) == (1000, 1)
+    assert_exactly(tmp_path, early + late, duplicates=0)
+
+
+async def test_a_new_start_goes_on_where_the_last_one_ended(world: World, tmp_path: Path) -> None:
+    everything: list[bytes] = []
+    for life in range(3):
+        fresh = texts(f"life {life}", 50)
+        await world.publish(*fresh)
+        everything += fresh
+        async with rig(tmp_path, world.bus) as running:
+            await running.stored(50)
+            assert running.lane.incarnation.number == 1
+    assert world.bus.tap.creations == 3
+    assert_exactly(tmp_path, everything, duplicates=0)
+
+
+async def test_redelivery_makes_the_consumer_anew_and_stores_nothing_twice(world: World, tmp_path: Path) -> None:
+    first, second = texts("first", 20), texts("second", 20)
+    async with rig(tmp_path, world.bus) as running:
+        world.bus.tap.are_acks_lost = True
+        await world.publish(*first)
+        await running.stored(20)
+        world.bus.tap.are_acks_lost = False
+        await world.redeliver()
+        await until(lambda: running.state.redelivered == 1, "the redelivery was noticed")
+        await world.publish(*second)
+        await running.stored(40)
+        assert_calm(world, running, creations=2)
+    assert_exactly(tmp_path, first + second)
+
+
+@pytest.mark.parametrize("retention", ["workqueue", "interest"])
+@KINDS
+async def test_explicit_acks_lost_on_the_way_come_again_and_are_duplicates(
+    kind: str, retention: str, tmp_path: Path
+) -> None:
+    async with open_world(kind, tmp_path, retention=retention) as world, rig(tmp_path, world.bus) as running:
+        await running.bound()
+        world.bus.tap.are_acks_lost = True
+        await world.publish(*texts("m", 30))
+        await running.stored(30)
+        world.bus.tap.are_acks_lost = False
+        await world.redeliver()
+        await running.duplicates(30)
+        await world.publish(*texts("n", 5))
+        await running.stored(35)
+        assert running.state.mode == "explicit"
+        assert_calm(world, running, creations=1)
+    assert_exactly(tmp_path, texts("m", 30) + texts("n", 5), duplicates=30)
+
+
+async def test_deleted_messages_are_booked_as_missing(world: World, tmp_path: Path) -> None:
+    kept = texts("m", 10)
+    sequences = await world.publish(*kept)
+    for index in (7, 3, 2):
+        await world.delete(sequences[index])
+        del kept[index]
+    async with rig(tmp_path, world.bus) as running:
+        await running.stored(7)
+        assert running.counts.missing == 3
+        assert_calm(world, running, creations=1)
+    assert_exactly(tmp_path, kept)
+    assert [entry.missing for entry in ledger(tmp_path)] == [((3, 4), (8, 8))]
+
+
+async def test_what_was_purged_unread_is_booked_and_what_was_read_stays(world: World, tmp_path: Path) -> None:
+    read, unread, later = texts("read", 10), texts("unread", 10), texts("later", 10)
+    await world.publish(*read)
+    async with rig(tmp_path, world.bus) as running:
+        await running.stored(10)
+    await world.publish(*unread)
+    await world.purge()
+    async with rig(tmp_path, world.bus) as running:
+        await world.publish(*later)
+        await running.stored(10)
+        await world.purge()  # nothing was unread
+        await world.publish(*later)
+        await running.stored(20)
+        assert (running.counts.missing, running.state.alarm, running.lane.incarnation.number) == (10, "", 1)
+        assert_calm(world, running, creations=2)
+    assert_exactly(tmp_path, read + later + later)
+    assert [entry.missing for entry in ledger(tmp_path) if entry.missing] == [((11, 20),)]
+
+
+async def test_a_deleted_message_at_our_position_changes_nothing(world: World, tmp_path: Path) -> None:
+    first, second = texts("first", 10), texts("second", 10)
+    sequences = await world.publish(*first)
+    async with rig(tmp_path, world.bus) as running:
+        await running.stored(10)
+        await world.delete(sequences[-1])
+        await world.disconnect()
+        await world.publish(*second)
+        await running.stored(20)
+        assert (running.lane.incarnation.number, running.counts.missing) == (1, 0)
+    assert_exactly(tmp_path, first + second, duplicates=0)
+
+
+async def test_a_stream_made_anew_is_another_life_with_an_alarm(world: World, tmp_path: Path) -> None:
+    before, after = texts("before", 10), texts("after", 15)
+    await world.publish(*before)
+    async with rig(tmp_path, world.bus) as running:
+        await running.stored(10)
+        await world.recreate()
+        await world.publish(*after)
+        await running.stored(25)
+        assert running.state.alarm == "stream_recreated after sequence 10 of incarnation 1"
+        assert (running.lane.incarnation.number, running.lane.position.sequence) == (2, 15)
+        assert_calm(world, running, creations=2)
+    assert_exactly(tmp_path, before + after, duplicates=0)
+    assert {entry.incarnation for entry in ledger(tmp_path)} == {1, 2}
+
+
+@pytest.mark.parametrize("new_messages", [3, 12], ids=["shorter than before", "longer than before"])
+@KINDS
+async def test_a_server_that_lost_its_tail_uses_sequences_again_and_no_message_is_lost(
+    kind: str, new_messages: int, tmp_path: Path
+) -> None:
+    safe, lost, reused = texts("safe", 10), texts("lost", 8), texts("reused", new_messages)
+    async with open_world(kind, tmp_path) as world:
+        await world.publish(*safe)
+        await world.mark()
+        await world.publish(*lost)
+        async with rig(tmp_path, world.bus) as running:
+            await running.stored(18)
+        await world.lose_tail()
+        assert await world.publish(*reused) == [*range(11, 11 + new_messages)]
+        async with rig(tmp_path, world.bus) as running:
+            await running.stored(new_messages)
+            reason = "stream_regressed" if new_messages < 8 else "sequence_reused"
+            assert running.state.alarm == f"{reason} after sequence 18 of incarnation 1"
+            assert running.lane.incarnation.number == 2
+            await world.publish(b"one more")
+            await running.stored(new_messages + 1)
+        async with rig(tmp_path, world.bus) as running:
+            await running.bound()
+            assert (running.lane.incarnation.number, running.counts.received) == (2, 0)
+    assert_exactly(tmp_path, [*safe, *lost, *reused, b"one more"], duplicates=0)
+
+
+async def test_a_tail_lost_while_we_read_is_noticed_at_the_next_connection(world: World, tmp_path: Path) -> None:
+    safe, lost, reused = texts("safe", 10), texts("lost", 8), texts("reused", 3)
+    await world.publish(*safe)
+    await world.mark()
+    async with rig(tmp_path, world.bus) as running:
+        await world.publish(*lost)
+        await running.stored(18)
+        await world.lose_tail()
+        await world.publish(*reused)
+        await running.stored(21)
+        assert running.state.alarm == "stream_regressed after sequence 18 of incarnation 1"
+    assert_exactly(tmp_path, safe + lost + reused, duplicates=0)
+
+
+async def test_a_deleted_consumer_is_made_again_without_hurry(world: World, tmp_path: Path) -> None:
+    expected: list[bytes] = []
+    async with rig(tmp_path, world.bus) as running:
+        await running.bound()
+        for round_number in range(3):
+            await world.drop_consumer()
+            expected += texts(f"round {round_number}", 5)
+            await world.publish(*texts(f"round {round_number}", 5))
+            await running.stored(len(expected))
+        assert_calm(world, running, creations=4)
+    assert_exactly(tmp_path, expected, duplicates=0)
+
+
+async def test_a_broken_connection_heals_and_loses_nothing(world: World, tmp_path: Path) -> None:
+    expected: list[bytes] = []
+    async with rig(tmp_path, world.bus) as running:
+        for round_number in range(2):
+            expected += texts(f"round {round_number}", 200)
+            await world.publish(*texts(f"round {round_number}", 200))
+            await world.disconnect()
+        await running.stored(len(expected))
+        assert running.lane.incarnation.number == 1
+        assert not running.state.alarm
+    assert_exactly(tmp_path, expected)
+
+
+async def test_a_stream_that_is_not_there_is_waited_for_with_growing_patience(tmp_path: Path) -> None:
+    async with open_world("real", tmp_path) as world:
+        await world._jetstream.delete_stream("MARKET_DATA")  # type: ignore[attr-defined]
+        asked: list[str] = []
+        request = world.bus.tap.wire.request
+
+        async def counted(subject: str, payload: bytes) -> bytes:
+            asked.append(subject)
+            return await request(subject, payload)
+
+        world.bus.tap.request = counted  # type: ignore[method-assign]
+        async with rig(tmp_path, world.bus) as running:
+            await until(lambda: len(asked) >= 3, "the stream was looked for three times")
+            assert "ticklake nats init" in running.state.problem
+            await world.open()  # type: ignore[attr-defined]
+            await world.publish(b"at last")
+            await running.stored(1)
+        assert len([subject for subject in asked if "STREAM.INFO" in subject]) <= 6, "no hot loop"
+    assert_exactly(tmp_path, [b"at last"])

@@ -1,0 +1,77 @@
+"""Every way a stream can look from our position, and where reading goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ticklake.ingest.api import MessageFacts, Retention, StreamFacts
+from ticklake.ingest.resume import ALARMS, NEW_INCARNATION, Finding, Resume, decide
+
+CREATED_NS = 7_000
+
+
+def look(*, sequence: int = 10, server_ns: int = 500, known: int = CREATED_NS, at_ns: int | None = 500, **stream: Any) -> Resume:
+    facts = {"created_ns": CREATED_NS, "first_sequence": 1, "last_sequence": 20, "messages": 20} | stream
+    return decide(
+        sequence=sequence,
+        server_ns=server_ns,
+        known_created_ns=known,
+        stream=StreamFacts("S", ("s",), Retention.LIMITS, config={}, **facts),
+        at_position=None if at_ns is None else MessageFacts(sequence, at_ns, 0),
+    )
+
+
+def test_a_stream_never_read_is_read_from_its_first_message() -> None:
+    found = look(sequence=0, server_ns=0, known=0, at_ns=None, first_sequence=5)
+    assert found == Resume(Finding.FIRST, 1, None, 4, 0), "what expired before we came was never ours to lose"
+    empty = look(sequence=0, server_ns=0, known=0, at_ns=None, first_sequence=0, last_sequence=0)
+    assert (empty.start_sequence, empty.after_sequence) == (1, 0)
+
+
+def test_a_known_position_goes_on_behind_it() -> None:
+    assert look() == Resume(Finding.SAME, 11, None, 10, 500)
+
+
+def test_a_recreated_stream_is_read_whole_even_where_its_sequences_look_familiar() -> None:
+    found = look(created_ns=CREATED_NS + 1)
+    assert found == Resume(Finding.RECREATED, 1, None, 0, 0)
+
+
+def test_a_new_life_of_which_nothing_was_read_goes_on_at_its_own_start() -> None:
+    assert look(sequence=4, server_ns=0, at_ns=None) == Resume(Finding.SAME, 5, None, 4, 0)
+    assert look(sequence=0, server_ns=0, at_ns=None) == Resume(Finding.SAME, 1, None, 0, 0)
+
+
+def test_a_new_incarnation_after_reuse_goes_on_behind_the_last_time_we_hold() -> None:
+    assert look(sequence=0, server_ns=500, at_ns=None) == Resume(Finding.SAME, None, 501, -1, 500)
+
+
+def test_a_stream_that_ends_before_our_position_lost_messages() -> None:
+    assert look(last_sequence=9, at_ns=None) == Resume(Finding.REGRESSED, None, 501, -1, 500)
+
+
+@pytest.mark.parametrize("at_ns", [499, 501])
+def test_another_message_at_our_position_means_the_sequence_was_used_again(at_ns: int) -> None:
+    assert look(at_ns=at_ns) == Resume(Finding.REUSED, None, 501, -1, 500)
+
+
+def test_messages_that_expired_unread_are_named() -> None:
+    assert look(at_ns=None, first_sequence=15) == Resume(Finding.EXPIRED, None, 500, 10, 500, (11, 14))
+
+
+def test_an_expired_position_with_nothing_lost_behind_it() -> None:
+    assert look(at_ns=None, first_sequence=11) == Resume(Finding.EXPIRED, None, 500, 10, 500)
+    purged = look(sequence=20, at_ns=None, first_sequence=21)
+    assert purged == Resume(Finding.EXPIRED, None, 500, 20, 500)
+
+
+def test_a_single_deleted_message_at_our_position_is_a_hole() -> None:
+    assert look(at_ns=None) == Resume(Finding.HOLE, None, 500, 10, 500)
+
+
+def test_each_finding_has_its_consequence() -> None:
+    assert NEW_INCARNATION - ALARMS == {Finding.FIRST}
+    assert ALARMS <= NEW_INCARNATION
+    assert not {Finding.SAME, Finding.EXPIRED, Finding.HOLE} & NEW_INCARNATION
