@@ -1,0 +1,73 @@
+"""The datasets that register themselves: lake tables, feature versions and training sets, found by their folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ticklake.schema.partition import partition_folder
+
+_TIERS: Final = ("bronze", "gold")
+_DEPTH_MAX: Final = 4  # tier/market/table is the deepest declared; one more for user tables
+_TRAINING: Final = Path("gold/training")
+_FEATURES: Final = Path("silver/features")
+_NO_TABLES: Final = (_TRAINING, Path("gold/history"))  # training sets and their older versions
+_INSTRUMENT_KEYS: Final = ("symbol", "underlying")
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfDataset:
+    """A dataset that is there because its files are.
+
+    Attributes:
+        name: its folder or file below the data root, without suffix: `bronze/futures/trades`.
+        path: absolute.
+        table: name as in SQL (`futures.trades`, `levels.signals`); None when it is no table.
+        kind: `lake_table`, `feature_version` or `training_set`.
+    """
+
+    name: str
+    path: Path
+    table: str | None
+    kind: str
+
+    def has_instrument(self, instrument: str) -> bool:
+        """Whether a lake table has a partition for that symbol or underlying."""
+        return any((self.path / partition_folder({key: instrument})).is_dir() for key in _INSTRUMENT_KEYS)
+
+
+def find_shelf_datasets(root: Path) -> list[ShelfDataset]:
+    """What lies in bronze, silver and gold below the data root, in order of names; opens no data file."""
+    found = [dataset for tier in _TIERS for dataset in _lake_tables(root, Path(tier), 1)]
+    found += [
+        ShelfDataset(f"{_FEATURES}/{path.name}", path, None, "feature_version")
+        for path in _listed(root / _FEATURES)
+        if path.is_dir() and (path / "manifest.yaml").is_file()
+    ]
+    found += [
+        ShelfDataset(f"{_TRAINING}/{path.stem}", path, None, "training_set")
+        for path in _listed(root / _TRAINING)
+        if path.suffix == ".parquet"
+    ]
+    return sorted(found, key=lambda dataset: dataset.name)
+
+
+def _lake_tables(root: Path, folder: Path, depth: int) -> Iterator[ShelfDataset]:
+    """A table is the folder whose children are partitions (`key=value`)."""
+    below = [path for path in _listed(root / folder) if path.is_dir()]
+    if any("=" in path.name for path in below):
+        yield ShelfDataset(str(folder), root / folder, ".".join(folder.parts[1:]), "lake_table")
+    elif depth < _DEPTH_MAX and folder not in _NO_TABLES:
+        for path in below:
+            yield from _lake_tables(root, folder / path.name, depth + 1)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names if not name.startswith(".")]

@@ -1,0 +1,169 @@
+"""Commands for trading decisions: ls, show, history, trades, export, check. They change nothing but the index."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from ticklake.base.errors import CheckFailedError, NoDataError
+from ticklake.cli.output import Output, OutputOption, show_json, show_rows
+from ticklake.cli.place import DataOption, find_place
+from ticklake.files.documents import encode_document
+from ticklake.stores.decision_record import DELETED, REVISION, SAVED_AT, Record, summarize
+from ticklake.stores.decision_time import iso_text
+from ticklake.stores.decisions import DecisionStore
+
+app = typer.Typer(help="Trading decisions and what became of them.")
+
+_FOLDER: Final = ("records", "decisions")
+_COLUMNS: Final = ("id", "decided", "asset_pair", "action", "status", "strategy", "revision")
+
+PairOption = Annotated[list[str] | None, typer.Option("--pair", help="Only this instrument; may be repeated.")]
+ActionOption = Annotated[list[str] | None, typer.Option("--action", help="Only this action (BUY); may be repeated.")]
+StatusOption = Annotated[list[str] | None, typer.Option("--status", help="Only this status; may be repeated.")]
+StrategyOption = Annotated[list[str] | None, typer.Option("--strategy", help="Only this strategy; may be repeated.")]
+StartOption = Annotated[str | None, typer.Option("--start", help="First time of decision, included (UTC).")]
+EndOption = Annotated[str | None, typer.Option("--end", help="Time at which to stop, not included (UTC).")]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", help="Folder of the decisions [default: DATA/records/decisions]")
+]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="From `ticklake decisions ls`.")]
+
+
+@app.command()
+def ls(
+    pair: PairOption = None,
+    action: ActionOption = None,
+    status: StatusOption = None,
+    strategy: StrategyOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Print so many at most, newest first.")] = 100,
+    output: OutputOption = Output.TABLE,
+    data: DataOption = None,
+    store: StoreOption = None,
+) -> None:
+    """List decisions, newest decision first."""
+    with _open(data, store) as decisions:
+        found = decisions.get_decisions(
+            pair, limit + 1, action=action, status=status, strategy=strategy, start=start, end=end
+        )
+    show_rows([_shown(record) for record in found[:limit]], output, columns=_COLUMNS)
+    if len(found) > limit:
+        typer.echo(f"more than {limit} decisions; raise --limit to see them", err=True)
+
+
+@app.command()
+def show(decision_id: IdArgument, data: DataOption = None, store: StoreOption = None) -> None:
+    """Print one decision with its orders, fills and outcomes, as JSON."""
+    with _open(data, store) as decisions:
+        trail = decisions.get_trail(decision_id)
+    show_json(
+        {
+            "decision": trail.decision,
+            **{
+                name: [{"id": link.link_id, "at": iso_text(link.at_ns), **link.body} for link in links]
+                for name, links in (("orders", trail.orders), ("fills", trail.fills), ("outcomes", trail.outcomes))
+            },
+        }
+    )
+
+
+@app.command()
+def history(
+    decision_id: IdArgument, output: OutputOption = Output.TABLE, data: DataOption = None, store: StoreOption = None
+) -> None:
+    """List the revisions of a decision, oldest first, also of a deleted one."""
+    with _open(data, store) as decisions:
+        revisions = decisions.get_history(decision_id)
+        if not revisions:
+            raise NoDataError(f"no decision {decision_id!r} below {decisions.storage_path}; see `decisions ls`")
+    rows = [
+        {**_shown(record), "saved": record.get(SAVED_AT), "deleted": bool(record.get(DELETED))} for record in revisions
+    ]
+    if output in (Output.JSON, Output.NDJSON):
+        rows = [{**row, "record": record} for row, record in zip(rows, revisions, strict=True)]
+        show_rows(rows, output)
+        return
+    show_rows(rows, output, columns=[*_COLUMNS, "saved", "deleted"])
+
+
+@app.command()
+def trades(
+    pair: PairOption = None,
+    action: ActionOption = None,
+    status: StatusOption = None,
+    strategy: StrategyOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    limit: Annotated[int, typer.Option(min=1, help="Join so many decisions at most, newest first.")] = 100,
+    output: OutputOption = Output.TABLE,
+    data: DataOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Join decision, order, fill and outcome: a row per fill."""
+    with _open(data, store) as decisions:
+        joined = decisions.join_trades(
+            pair, limit, action=action, status=status, strategy=strategy, start=start, end=end
+        )
+    show_rows(joined.to_dicts(), output, columns=joined.columns)
+
+
+@app.command()
+def export(
+    pair: PairOption = None,
+    action: ActionOption = None,
+    status: StatusOption = None,
+    strategy: StrategyOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    data: DataOption = None,
+    store: StoreOption = None,
+) -> None:
+    """Write decisions to stdout, newest first, a plain JSON object per line with all of its fields."""
+    with _open(data, store) as decisions:
+        found = decisions.get_decisions(
+            pair, None, action=action, status=status, strategy=strategy, start=start, end=end
+        )
+    for record in found:
+        sys.stdout.write(encode_document(record, plain=True, indent=None).decode("utf-8") + "\n")
+
+
+@app.command()
+def check(output: OutputOption = Output.TABLE, data: DataOption = None, store: StoreOption = None) -> None:
+    """Read every file again and name those that hold no decision. Exit 3 when there are any."""
+    with _open(data, store) as decisions:
+        decisions.rebuild_index()
+        damaged = decisions.unreadable()
+    show_rows(
+        [{"path": path, "reason": reason} for path, reason in damaged.items()], output, columns=["path", "reason"]
+    )
+    if damaged:
+        raise CheckFailedError(f"{len(damaged)} files cannot be read; repair them or move them out of the folder")
+
+
+@contextmanager
+def _open(data: Path | None, store: Path | None) -> Iterator[DecisionStore]:
+    folder = store or find_place(data).data_root.joinpath(*_FOLDER)
+    if not folder.is_dir():
+        raise NoDataError(f"no decisions are stored below {folder}; give --store or --data")
+    with DecisionStore({"storage_path": folder}) as decisions:
+        yield decisions
+
+
+def _shown(record: Record) -> dict[str, Any]:
+    found = summarize(record)
+    return {
+        "id": found.decision_id,
+        "decided": iso_text(found.decision_ns),
+        "asset_pair": found.pair,
+        "action": found.action,
+        "status": found.status,
+        "strategy": found.strategy,
+        "revision": record.get(REVISION),
+    }

@@ -1,0 +1,51 @@
+"""Commands that look back: lineage ls, show, export."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ticklake.catalog.lineage import Lineage
+from ticklake.catalog.runs import RunRegistry
+from ticklake.cli.output import Output, OutputOption, show_rows
+from ticklake.cli.place import DataOption, find_place
+
+app = typer.Typer(help="Where a dataset, run or file comes from, back to the stream's sequences.")
+
+
+@app.command()
+def ls(output: OutputOption = Output.TABLE, data: DataOption = None) -> None:
+    """List what runs made: each artifact and dataset with its run."""
+    runs = RunRegistry(find_place(data).data_root).find_runs()
+    rows = [
+        *({"made": ref.path, "what": "artifact", "run_id": run.run_id} for run in runs for ref in run.artifacts),
+        *({"made": name, "what": "dataset", "run_id": run.run_id} for run in runs for name in run.datasets),
+    ]
+    show_rows(rows, output, columns=("made", "what", "run_id"))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Dataset, run id, or path below the data root.")],
+    output: OutputOption = Output.TABLE,
+    data: DataOption = None,
+) -> None:
+    """Print the steps back from one dataset, run or file."""
+    steps = Lineage(find_place(data).data_root).trace(name)
+    indent = "  " if output is Output.TABLE else ""
+    rows = [{**asdict(step), "name": indent * step.depth + step.name} for step in steps]
+    show_rows(rows, output, columns=("depth", "kind", "name", "detail"))
+
+
+@app.command()
+def export(output: OutputOption = Output.JSON, data: DataOption = None) -> None:
+    """Print the steps back from everything that runs made."""
+    root = find_place(data).data_root
+    lineage = Lineage(root)
+    names = {
+        name for run in RunRegistry(root).find_runs() for name in (*run.datasets, *(ref.path for ref in run.artifacts))
+    }
+    rows = [{"of": name, **asdict(step)} for name in sorted(names) for step in lineage.trace(name)]
+    show_rows(rows, output, columns=("of", "depth", "kind", "name", "detail"))
