@@ -49,6 +49,7 @@ class Ordered:
         pending: messages the server still holds for us.
         broken: why the consumer must be made anew, or None. What followed the break was left out and comes again.
         is_reused: the break is a sequence number that was used before for another message.
+        reused_sequence: that number.
     """
 
     group: MessageGroup | None
@@ -59,6 +60,7 @@ class Ordered:
     pending: int
     broken: str | None = None
     is_reused: bool = False
+    reused_sequence: int = 0
 
 
 def parse_replies(replies: list[bytes]) -> Deliveries:
@@ -156,7 +158,17 @@ def in_order(
     while skip < good and facts.sequences[skip] <= after_sequence and facts.server_ns[skip] <= after_server_ns:
         skip += 1
     if skip < good and facts.sequences[skip] <= after_sequence:
-        return Ordered(None, skip, (), [], consumer_sequence, facts.pending, "sequence_reused", is_reused=True)
+        return Ordered(
+            None,
+            skip,
+            (),
+            [],
+            consumer_sequence,
+            facts.pending,
+            "sequence_reused",
+            is_reused=True,
+            reused_sequence=facts.sequences[skip],
+        )
     group: MessageGroup | None = None
     missing: tuple[tuple[int, int], ...] = ()
     if skip < good:
@@ -244,7 +256,8 @@ def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callab
             taken, keep, incarnation, ingest_ns, sequences, array("q", [facts.server_ns[i] for i in keep])
         )
     broken = "sequence_reused" if is_reused else None
-    return Ordered(group, duplicates, (), taken.replies[:seen], 0, facts.pending, broken, is_reused)
+    reused_sequence = facts.sequences[seen] if is_reused else 0
+    return Ordered(group, duplicates, (), taken.replies[:seen], 0, facts.pending, broken, is_reused, reused_sequence)
 
 
 def build_group(

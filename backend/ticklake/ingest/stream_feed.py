@@ -202,7 +202,11 @@ class StreamFeed:
             if ordered.is_reused:
                 created_ns = self._writer.lane.incarnation.created_ns
                 await self._new_incarnation(
-                    Finding.REUSED, created_ns, after=0, after_server_ns=self._writer.lane.position.server_ns
+                    Finding.REUSED,
+                    created_ns,
+                    after=0,
+                    after_server_ns=self._writer.lane.position.server_ns,
+                    keep_seen_below=ordered.reused_sequence,
                 )
             if ordered.broken is not None:
                 self.state = replace(self.state, redelivered=self.state.redelivered + 1)
@@ -265,10 +269,15 @@ class StreamFeed:
                 stream.created_ns,
                 after=resume.after_sequence,
                 after_server_ns=resume.after_server_ns,
+                keep_seen_below=0
+                if resume.finding is Finding.RECREATED
+                else min(position.sequence, stream.last_sequence + 1),
             )
         return resume
 
-    async def _new_incarnation(self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int) -> None:
+    async def _new_incarnation(
+        self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int, keep_seen_below: int
+    ) -> None:
         """The sequences from here on are of another life of the stream: say so in the log, then to people."""
         position = self._writer.lane.position
         if finding in ALARMS:
@@ -281,6 +290,7 @@ class StreamFeed:
             reason=finding.value,
             start_sequence=max(after, 0) + 1,
             start_after_ns=after_server_ns,
+            keep_seen_below=keep_seen_below,
         )
 
     async def _make_consumer(self, stream: StreamFacts, resume: Resume, *, is_explicit: bool) -> bool:

@@ -31,7 +31,9 @@ class Brought:
     missing: tuple[tuple[int, int], ...] = ()
 
 
-def messages(*sequences: int, duplicates: int = 0, missing: tuple[tuple[int, int], ...] = ()) -> Callable[[Lane], Brought]:
+def messages(
+    *sequences: int, duplicates: int = 0, missing: tuple[tuple[int, int], ...] = ()
+) -> Callable[[Lane], Brought]:
     def make(lane: Lane) -> Brought:
         group = group_messages(
             [(b"s", None, b'{"id":%d}' % number) for number in sequences],
@@ -242,9 +244,7 @@ async def test_appends_flushes_and_new_lives_together_keep_the_books() -> None:
             if rng.random() < 0.2:
                 writer.flush()
             if step in (20, 40):
-                await writer.new_incarnation(
-                    created_ns=8, reason="r", start_sequence=sequence + 1, start_after_ns=0
-                )
+                await writer.new_incarnation(created_ns=8, reason="r", start_sequence=sequence + 1, start_after_ns=0)
     assert stored(disk) == [*range(1, sequence + 1)]
     entries = read_ledger(disk, DATA)
     assert sum(entry.stored for entry in entries) == writer.counts.stored == sequence
