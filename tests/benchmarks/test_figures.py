@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.benchmarks.child import ROOT
 from tests.benchmarks.figures import in_turns, limit_figure, percentile, rate_figure
 

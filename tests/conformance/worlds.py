@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import nats
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from tests.nats.rig import STREAM, SUBJECT, until
 
-import nats
 from ticklake.base.clock import SystemClock
 from ticklake.base.metrics import Metrics
 from ticklake.base.settings_groups import NatsSettings

@@ -10,7 +10,7 @@ BAD_CONFIGURATION = 78
 RETRY_LATER = 75
 
 
-def test_a_second_service_on_the_same_state_folder_is_refused_and_named_the_first(tmp_path: Path) -> None:
+def test_a_second_service_on_the_same_state_folder_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     with Market(tmp_path) as market:
         market.publish(200)
         first, second = healthy(tmp_path, market), healthy(tmp_path, market)

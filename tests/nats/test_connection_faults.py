@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nats
 import pytest
 from tests.nats.proxy import Fault, Proxy
 from tests.nats.rig import SUBJECT, assert_exactly, rig, until
 
-import nats
 from ticklake.base.clock import SystemClock
 from ticklake.base.metrics import Metrics
 from ticklake.base.settings_groups import NatsSettings

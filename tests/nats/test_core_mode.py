@@ -7,10 +7,10 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import nats
 import pytest
 from tests.nats.rig import SUBJECT, assert_exactly, ledger, rig, rows, settings_for, until
 
-import nats
 from ticklake.base.clock import SystemClock
 from ticklake.base.metrics import Metrics
 from ticklake.base.settings_groups import NatsSettings

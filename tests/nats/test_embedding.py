@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-from tests.nats.rig import STREAM, assert_exactly, settings_for
-
 import nats
+import pytest
+from tests.nats.rig import STREAM, assert_exactly, settings_for, until
+
 from ticklake.assemble import build_bus
 from ticklake.base.errors import RetryableError
 from ticklake.bronze import BronzeWriter
@@ -74,8 +73,7 @@ async def test_stop_drains_gives_the_folder_back_and_a_second_writer_goes_on(tmp
                 await BronzeWriter(bus, settings=settings).start()
             expected.append(b"life %d" % life)
             await client.jetstream().publish("market.any", expected[-1])
-            while not writer.writers[0].counts.received:
-                await asyncio.sleep(0.01)
+            await until(lambda writer=writer: writer.writers[0].counts.received == 1, "the message is in the log")
             await writer.stop()
             assert_exactly(tmp_path, expected)
         await bus.close()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import nats
 import nats.errors
 import pytest
 from nats.js import JetStreamContext
@@ -15,7 +16,6 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from tests.nats.rig import STREAM, SUBJECT, Rig, assert_exactly, payloads, rig, until
 from tests.nats.test_connection_faults import running_bus
 
-import nats
 from ticklake.ingest.bus import NatsBus
 from ticklake.testing.nats_config import ServerOptions, SyncMode
 from ticklake.testing.nats_server import NatsServer
@@ -72,6 +72,7 @@ async def test_a_server_killed_under_load_costs_nothing_it_confirmed(kills: int,
             for round_number in range(kills):
                 want = len(publisher.confirmed) + 150
                 await until(lambda want=want: len(publisher.confirmed) >= want, f"{want} messages are confirmed")
+                await until(lambda: bus.is_connected and writer.state.is_bound, "we read, when the server dies")
                 if round_number % 2 == 0:
                     server.kill()
                 await asyncio.to_thread(server.restart)

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nats
 import pytest
 from nats.js import JetStreamContext
 from tests.nats.rig import STREAM, SUBJECT, assert_exactly, payloads, rig, until
 from tests.nats.test_connection_faults import running_bus
 
-import nats
 from ticklake.testing.nats_config import ServerOptions, SyncMode
 from ticklake.testing.nats_server import NatsServer
 
@@ -98,13 +98,16 @@ async def _serve(url: str, folder: Path) -> asyncio.subprocess.Process:
 
 
 async def test_a_server_that_restarts_between_store_and_ack_changes_nothing(tmp_path: Path) -> None:
-    async with stream("workqueue") as (server, jetstream), running_bus(server.url) as bus:
-        async with rig(tmp_path, bus) as writer:
-            await writer.bound()
-            await jetstream.publish(SUBJECT, b"once")
-            await writer.stored(1)
-            await asyncio.to_thread(server.restart)  # it may have kept the message, its ack being lost
-            await until(lambda: bus.is_connected, "connected again")
-            await jetstream.publish(SUBJECT, b"twice")
-            await writer.stored(2)
+    async with (
+        stream("workqueue") as (server, jetstream),
+        running_bus(server.url) as bus,
+        rig(tmp_path, bus) as writer,
+    ):
+        await writer.bound()
+        await jetstream.publish(SUBJECT, b"once")
+        await writer.stored(1)
+        await asyncio.to_thread(server.restart)  # it may have kept the message, its ack being lost
+        await until(lambda: bus.is_connected, "connected again")
+        await jetstream.publish(SUBJECT, b"twice")
+        await writer.stored(2)
     assert_exactly(tmp_path, [b"once", b"twice"])

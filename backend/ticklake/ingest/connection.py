@@ -18,7 +18,7 @@ SERVER_VERSION_MIN = (2, 10)
 
 _CONNECT_TIMEOUT_S = 5
 _RECONNECT_WAIT_S = 0.5
-_PING_INTERVAL_S = 5  # with two outstanding pings a dead line is noticed within 15 s
+_PING_INTERVAL_S = 4  # with two outstanding pings a dead line is noticed within 12 s
 _PINGS_OUTSTANDING_MAX = 2
 _PENDING_BYTES = 8 * 1024 * 1024
 INBOX_PREFIX = "_INBOX_ticklake"

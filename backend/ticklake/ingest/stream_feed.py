@@ -206,7 +206,7 @@ class StreamFeed:
                     created_ns,
                     after=0,
                     after_server_ns=self._writer.lane.position.server_ns,
-                    keep_seen_below=ordered.reused_sequence,
+                    known_below=ordered.reused_sequence,
                 )
             if ordered.broken is not None:
                 self.state = replace(self.state, redelivered=self.state.redelivered + 1)
@@ -256,12 +256,13 @@ class StreamFeed:
             stream=stream,
             at_position=at_position,
         )
-        if resume.lost is not None:
+        can_expire = stream.retention is Retention.LIMITS  # elsewhere messages go because they were acked
+        if resume.lost is not None and can_expire:
             first, last = resume.lost
             self._log.warning(
                 "ingest.stream_dropped_unread", first_sequence=first, last_sequence=last, messages=last - first + 1
             )
-        if resume.finding is Finding.HOLE:
+        if resume.finding is Finding.HOLE and can_expire:
             self._log.warning("ingest.position_deleted", sequence=position.sequence)
         if resume.finding in NEW_INCARNATION:
             await self._new_incarnation(
@@ -269,14 +270,14 @@ class StreamFeed:
                 stream.created_ns,
                 after=resume.after_sequence,
                 after_server_ns=resume.after_server_ns,
-                keep_seen_below=0
+                known_below=0
                 if resume.finding is Finding.RECREATED
                 else min(position.sequence, stream.last_sequence + 1),
             )
         return resume
 
     async def _new_incarnation(
-        self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int, keep_seen_below: int
+        self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int, known_below: int
     ) -> None:
         """The sequences from here on are of another life of the stream: say so in the log, then to people."""
         position = self._writer.lane.position
@@ -290,7 +291,7 @@ class StreamFeed:
             reason=finding.value,
             start_sequence=max(after, 0) + 1,
             start_after_ns=after_server_ns,
-            keep_seen_below=keep_seen_below,
+            known_below=known_below,
         )
 
     async def _make_consumer(self, stream: StreamFacts, resume: Resume, *, is_explicit: bool) -> bool:
@@ -307,7 +308,7 @@ class StreamFeed:
         if is_explicit:
             await self._make_explicit(stream, config)
             return True  # any order, so holes mean nothing
-        config |= {"ack_policy": "all", "ack_wait": _ACK_WAIT_S * _NS, "max_ack_pending": -1}
+        config |= {"ack_policy": "all", "ack_wait": _ACK_WAIT_S * _NS, "max_ack_pending": -1, "mem_storage": True}
         if resume.start_sequence is not None:
             config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": resume.start_sequence}
         else:

@@ -121,7 +121,7 @@ class LaneWriter:
             self._changed.set()  # the first of a segment starts the timer; a due one must not wait for it
 
     async def new_incarnation(
-        self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int, keep_seen_below: int = 0
+        self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int, known_below: int = 0
     ) -> None:
         """Close the open segment and go on in a new life of the stream; what waited is committed first."""
         await self._seal_and_commit(
@@ -131,7 +131,7 @@ class LaneWriter:
                 reason=reason,
                 start_sequence=start_sequence,
                 start_after_ns=start_after_ns,
-                keep_seen_below=keep_seen_below,
+                known_below=known_below,
             )
         )
 

@@ -240,6 +240,9 @@ class FakeJetStream:
         stream = self._streams[name]
         for consumer_name, consumer in stream.consumers.items():
             while consumer.asks:
+                if not self._listeners(consumer.asks[0][0]):
+                    consumer.asks.popleft()  # who asked is gone
+                    continue
                 sequence = self._next(stream, consumer)
                 if sequence is None:
                     break

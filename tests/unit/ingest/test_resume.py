@@ -74,6 +74,6 @@ def test_a_single_deleted_message_at_our_position_is_a_hole() -> None:
 
 
 def test_each_finding_has_its_consequence() -> None:
-    assert NEW_INCARNATION - ALARMS == {Finding.FIRST}
+    assert {Finding.FIRST} == NEW_INCARNATION - ALARMS
     assert ALARMS <= NEW_INCARNATION
     assert not {Finding.SAME, Finding.EXPIRED, Finding.HOLE} & NEW_INCARNATION
