@@ -208,7 +208,7 @@ def test_a_disk_that_is_full_at_the_very_end_is_no_reason_to_fail(tmp_path: Path
 
 
 def reasons(service: Service) -> set[str]:
-    return {reason["code"] for reason in json.loads(service.get("/readyz")[1]).get("reasons", ())}
+    return {reason["code"] for reason in json.loads(service.get("/readyz?verbose")[1]).get("reasons", ())}
 
 
 def fill(path: Path, *, leave_bytes: int = 0) -> None:

@@ -50,6 +50,7 @@ class Ordered:
         broken: why the consumer must be made anew, or None. What followed the break was left out and comes again.
         is_reused: the break is a sequence number that was used before for another message.
         reused_sequence: that number.
+        left_out: explicit acks only: ack subjects of what followed the break, to be given back to the server.
     """
 
     group: MessageGroup | None
@@ -61,6 +62,7 @@ class Ordered:
     broken: str | None = None
     is_reused: bool = False
     reused_sequence: int = 0
+    left_out: tuple[bytes, ...] = ()
 
 
 def parse_replies(replies: list[bytes]) -> Deliveries:
@@ -257,7 +259,8 @@ def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callab
         )
     broken = "sequence_reused" if is_reused else None
     reused_sequence = facts.sequences[seen] if is_reused else 0
-    return Ordered(group, duplicates, (), taken.replies[:seen], 0, facts.pending, broken, is_reused, reused_sequence)
+    acks, left_out = taken.replies[:seen], tuple(taken.replies[seen:])
+    return Ordered(group, duplicates, (), acks, 0, facts.pending, broken, is_reused, reused_sequence, left_out)
 
 
 def build_group(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ class _Cursor:
     after_sequence: int
     after_server_ns: int
     consumer_sequence: int = 1
+    left_out: list[bytes] = field(default_factory=list)
 
 
 class StreamFeed:
@@ -166,6 +167,8 @@ class StreamFeed:
                     return reason
         finally:
             await self._wire.detach(number)
+            for reply in cursor.left_out:  # else they come only after the ack wait; first unsubscribed, or here again
+                await self._wire.publish(reply.decode("ascii"), b"-NAK")
 
     async def _turn(
         self,
@@ -209,6 +212,7 @@ class StreamFeed:
                     known_below=ordered.reused_sequence,
                 )
             if ordered.broken is not None:
+                cursor.left_out = [*ordered.left_out, *(intake.take().replies if is_explicit else ())]
                 self.state = replace(self.state, redelivered=self.state.redelivered + 1)
                 self._metrics.redelivered_total.labels(self._writer.name).inc(len(taken))
                 return ordered.broken
