@@ -11,17 +11,12 @@ from statistics import median
 import polars as pl
 from tests.benchmarks.child import call, reply
 from tests.benchmarks.figures import Figure, in_turns
-from tests.benchmarks.load import SESSION, STREAM, TRADES_SUBJECT, json_trades
+from tests.benchmarks.lane import open_lane
+from tests.benchmarks.load import SESSION, TRADES_SUBJECT, json_trades
 from tests.benchmarks.scale import Scale
 
-from ticklake.base.clock import SystemClock
-from ticklake.files.lease import StateFolder
-from ticklake.files.local import LocalFiles
 from ticklake.readers.bronze import BronzeReader
-from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.messages import group_messages
-from ticklake.sink.encode import SegmentEncoder
-from ticklake.sink.lane import Lane
 from ticklake.testing.market_session import NS_PER_S, trading_session
 
 _ROWS_PER_FILE = 10_000
@@ -63,18 +58,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
 
 def _build(folder: Path, files: int) -> None:
     """A lake as the service leaves it: every commit its own files."""
-    state = StateFolder.open(str(folder / "_state"))
-    lane = Lane.open(
-        files=LocalFiles(),
-        state_folder=str(folder / "_state"),
-        data_root=str(folder),
-        identity=state.identity,
-        epoch=state.epoch,
-        stream=STREAM,
-        encode=SegmentEncoder(TableCatalog()),
-        clock=SystemClock(),
-        ballast_bytes=0,
-    )
+    lane = open_lane(folder)
     lane.new_incarnation(created_ns=1, reason="first")
     payloads = json_trades(files * _ROWS_PER_FILE)
     made = 0
@@ -89,7 +73,6 @@ def _build(folder: Path, files: int) -> None:
         assert segment is not None
         made += len(lane.commit(segment).files)
     lane.close()
-    state.close()
     reply({"files": made})
 
 

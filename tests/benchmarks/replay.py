@@ -13,16 +13,11 @@ from pathlib import Path
 import polars as pl
 from tests.benchmarks.child import call, reply
 from tests.benchmarks.figures import Figure, in_turns, rate_figure
-from tests.benchmarks.load import STREAM, TRADES_SUBJECT, json_trades, trades
+from tests.benchmarks.lane import open_lane
+from tests.benchmarks.load import TRADES_SUBJECT, json_trades, trades
 from tests.benchmarks.scale import Scale
 
-from ticklake.base.clock import SystemClock
-from ticklake.files.lease import StateFolder
-from ticklake.files.local import LocalFiles
-from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.messages import MessageGroup, group_messages
-from ticklake.sink.encode import SegmentEncoder
-from ticklake.sink.lane import Lane
 
 _GROUP = 10_000  # messages a group, as under load
 _SEGMENT_BYTES = 32 * 2**20  # as by default
@@ -75,25 +70,10 @@ def _groups(payloads: Sequence[bytes]) -> Iterator[MessageGroup]:
         )
 
 
-def _open(folder: Path) -> Lane:
-    state = StateFolder.open(str(folder / "_state"))
-    return Lane.open(
-        files=LocalFiles(),
-        state_folder=str(folder / "_state"),
-        data_root=str(folder),
-        identity=state.identity,
-        epoch=state.epoch,
-        stream=STREAM,
-        encode=SegmentEncoder(TableCatalog()),
-        clock=SystemClock(),
-        ballast_bytes=0,
-    )
-
-
 def _leave(folder: Path, payloads: Path) -> None:
     """Log everything, commit nothing, die."""
     folder.mkdir(parents=True)
-    lane = _open(folder)
+    lane = open_lane(folder)
     lane.new_incarnation(created_ns=1, reason="first")
     for group in _groups(payloads.read_bytes().splitlines()):
         lane.append(group)
@@ -105,7 +85,7 @@ def _leave(folder: Path, payloads: Path) -> None:
 
 def _recover(folder: Path) -> None:
     begin_s = time.perf_counter()
-    lane = _open(folder)
+    lane = open_lane(folder)
     took_s = time.perf_counter() - begin_s
     rows = sum(sum(entry.rows.values()) for entry in lane.recovery.entries)
     reply({"seconds": took_s, "rows": rows, "segments": lane.recovery.segments})

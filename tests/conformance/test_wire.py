@@ -6,6 +6,7 @@ consumers that were made, so a hot loop shows.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -219,6 +220,36 @@ async def test_a_broken_connection_heals_and_loses_nothing(world: World, tmp_pat
         assert running.lane.incarnation.number == 1
         assert not running.state.alarm
     assert_exactly(tmp_path, expected)
+
+
+@KINDS
+async def test_a_work_queue_that_lost_its_tail_brings_old_messages_again_and_they_are_known(
+    kind: str, tmp_path: Path
+) -> None:
+    """Two troubles at once: acks that never arrived, and sequences that are used again."""
+    old, lost, reused = texts("old", 6), texts("lost", 4), texts("reused", 2)
+    async with open_world(kind, tmp_path, retention="workqueue") as world:
+        async with rig(tmp_path, world.bus) as running:
+            await running.bound()
+            world.bus.tap.are_acks_lost = True
+            await world.publish(*old)
+            await running.stored(6)
+            await world.mark()
+            await running.bound()
+            await world.publish(*lost)
+            await running.stored(10)
+        await world.lose_tail()
+        world.bus.tap.are_acks_lost = False
+        await world.publish(*reused)
+        async with rig(tmp_path, world.bus) as running:
+            await running.bound()
+            async with asyncio.timeout(30):
+                while running.counts.received < 8:  # what came before a break comes again after its ack wait
+                    await world.redeliver()
+                    await asyncio.sleep(0.2)
+            await running.stored(2)
+            assert running.counts.duplicates >= 6
+    assert_exactly(tmp_path, old + lost + reused)
 
 
 async def test_a_stream_that_is_not_there_is_waited_for_with_growing_patience(tmp_path: Path) -> None:

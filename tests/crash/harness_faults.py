@@ -1,7 +1,7 @@
 """What the process-level fault tests share: a numbered market, faults by system call, and the oracle.
 
-Message n of the market is a function of n, and n is its sequence in the stream. So the oracle needs no journal: it knows
-every row that must be in the lake, and which message each bad row is.
+Message n of the market is a function of n, and n is its sequence in the stream. So the oracle needs no journal: it
+knows every row that must be in the lake, and which message each bad row is.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import nats
 import pyarrow.parquet as pq
 import pytest
 from nats.js.api import ConsumerInfo, RetentionPolicy
 from tests.e2e.harness import Service, absent, need_tool, wait_until
 
-import nats
 from ticklake.readers.verify import verify_lake
 from ticklake.testing.nats_config import ServerOptions, SyncMode
 from ticklake.testing.nats_server import NatsServer
@@ -51,7 +52,7 @@ SMALL_BATCHES: dict[str, object] = {
 Row = tuple[int, str, float, int, int]
 
 
-# -- the market ---------------------------------------------------------------------------------------------------------
+# -- the market --------------------------------------------------------------------------------------------------------
 
 
 def payload(n: int) -> bytes:
@@ -218,7 +219,7 @@ class Load:
         self.stop()
 
 
-# -- faults -------------------------------------------------------------------------------------------------------------
+# -- faults ------------------------------------------------------------------------------------------------------------
 
 
 def strace(*faults: str, trace: Path, only: Iterable[Path] = ()) -> list[str]:
@@ -266,7 +267,7 @@ def next_segments(service: Service, *, count: int = 12) -> list[Path]:
     return [folder, *(folder / f"{number:012d}.wal" for number in range(min(numbers), last + 1))]
 
 
-# -- the oracle ---------------------------------------------------------------------------------------------------------
+# -- the oracle --------------------------------------------------------------------------------------------------------
 
 
 def stored_sequences(data_root: Path) -> Counter[int]:
@@ -352,6 +353,19 @@ def run_until_dead(service: Service, what: str) -> int:
         return service.wait_exit()
     finally:
         service.kill()
+
+
+def on_two_lakes(folder: Path, work: Callable[[Path, int], None]) -> None:
+    """Run `work` (its folder, 0 or 1) on two lakes at once: most of a run is the start of a process."""
+    with ThreadPoolExecutor(2, thread_name_prefix="lake") as pool:
+        runs = [pool.submit(work, _made(folder / str(half)), half) for half in range(2)]
+    for run in runs:
+        run.result()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def _compare(engine: str, found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any, ...]]) -> None:

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_CALL = re.compile(r"(?P<thread>\d+) (?P<name>\w+)\((?P<rest>.*)")
-_RESUMED = re.compile(r"(?P<thread>\d+) <\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)")
+_CALL = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<rest>.*)")
+_RESUMED = re.compile(r"(?P<thread>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)")
 _DESCRIPTOR = re.compile(r"\d+<(?P<path>[^>]*)>")
 _NAMES = re.compile(r'"([^"]*)"')
-_RESULT = re.compile(r"\) = (-?\d+)[^)]*(?:\([^)]*\))?(?: \(INJECTED\))?$")
+_RESULT = re.compile(r"\) += (-?\d+)[^)]*(?:\([^)]*\))?(?: \(INJECTED\))?$")
 
 
 @dataclass(slots=True)
@@ -49,6 +49,11 @@ class DiskTrace:
                 else:
                     trace._finish(call["name"], call["rest"])
         return trace
+
+    @staticmethod
+    def is_complete(path: Path, pid: int) -> bool:
+        """Whether the tracer has written down the end of the process."""
+        return re.search(rf"^{pid} +\+\+\+ ", path.read_text(errors="replace"), re.MULTILINE) is not None
 
     def forget_unsynced(self) -> list[str]:
         """Cut every file to its synced bytes, as a power cut may. Gives the files that lost some."""

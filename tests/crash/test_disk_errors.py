@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -43,7 +44,7 @@ ALL_SYNCS = (("fdatasync", 2), ("fdatasync", 4), ("fdatasync", 9), ("fsync", 5),
 ACK_WAIT_S = 1.0
 
 
-# -- T04 ----------------------------------------------------------------------------------------------------------------
+# -- T04 ---------------------------------------------------------------------------------------------------------------
 
 
 def test_a_failed_sync_ends_the_process_without_an_ack_for_what_it_lost(tmp_path: Path) -> None:
@@ -74,12 +75,13 @@ def fail_each_sync(folder: Path, points: list[tuple[bool, str, int]]) -> None:
                 service = faulty(folder, market, strace(fault, trace=path, only=next_segments(plain) if is_log else ()))
                 code = run_until_dead(service, what)
                 assert code == DISK_ERROR, f"{what}: ended with {code}\n{service.log_tail()}"
-                wait_until(lambda: trace_is_complete(path, service.pid), f"{what}: the tracer writes its end")
+                wait_traced(service, path)
                 trace = DiskTrace.read(path)
                 assert trace.failed, f"{what}: the trace shows no failed call"
                 assert not trace.linked_unsynced, f"{what}: linked before their sync: {trace.linked_unsynced}"
                 forgotten += trace.forget_unsynced()
-                acked = market.stream()["last_seq"] - market.stream()["messages"]
+                stream = market.stream()
+                acked = stream["last_seq"] - stream["messages"]
                 durable = durable_sequences(service)
                 assert acked <= len(durable), f"{what}: {acked} messages are acked, only {len(durable)} are durable"
                 check_so_far(service)
@@ -96,8 +98,9 @@ def fail_each_sync(folder: Path, points: list[tuple[bool, str, int]]) -> None:
         check_restart_changes_nothing(service)
 
 
-def trace_is_complete(path: Path, pid: int) -> bool:
-    return f"{pid} +++ exited with" in path.read_text(errors="replace")
+def wait_traced(service: Service, path: Path) -> None:
+    """Until the tracer, which may outlive the service for a moment, has written all it saw."""
+    wait_until(partial(DiskTrace.is_complete, path, service.pid), "the tracer writes its end", timeout_s=20)
 
 
 def durable_sequences(service: Service) -> set[int]:
@@ -109,32 +112,31 @@ def durable_sequences(service: Service) -> set[int]:
     return found
 
 
-# -- T05 ----------------------------------------------------------------------------------------------------------------
+# -- T05 ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "faults",
-    [
-        ("writev:error=ENOSPC:when=12+7",),
-        ("linkat:error=ENOSPC:when=2+9", "mkdir:error=EDQUOT:when=16+3"),
-    ],
-    ids=["writes", "names"],
+    "fault", ["writev:error=ENOSPC:when=12+7", "linkat:error=ENOSPC:when=2+9", "mkdir:error=EDQUOT:when=2+3"]
 )
-def test_a_disk_that_is_full_now_and_then_costs_time_and_nothing_else(tmp_path: Path, faults: tuple[str, ...]) -> None:
+def test_a_disk_that_is_full_now_and_then_costs_time_and_nothing_else(tmp_path: Path, fault: str) -> None:
     check_strace_works(tmp_path)
     with Market(tmp_path) as market:
-        service = faulty(tmp_path, market, strace(*faults, trace=tmp_path / "trace"))
+        plain = healthy(tmp_path, market)
+        staging = plain.state_dir / "staging" / "market_data"
+        only = [staging / f"{number:012d}" for number in range(2, 40)] if fault.startswith("mkdir") else []
+        service = faulty(tmp_path, market, strace(fault, trace=tmp_path / "trace", only=only))
         hold_ballast(service)
         with service:
             for _ in range(8):  # each meets a full disk in another place
                 market.publish(150)
                 service.wait_settled(STREAM, market.published)
-            full = len(service.events("sink.out_of_room"))
-            assert full >= 3, f"the disk was full {full} times only\n{service.log_tail()}"
-            assert len(service.events("sink.room_again")) == full
+            assert len(service.events("sink.room_again")) == len(service.events("sink.out_of_room"))
             assert service.terminate() == 0, service.log_tail()
+        wait_traced(service, tmp_path / "trace")
+        failed = DiskTrace.read(tmp_path / "trace").failed
+        assert len(failed) >= 3, f"the disk was full only at {failed}"  # the reserve may have hidden it from us
         check_exactly_once(service, market.published)
-        check_restart_changes_nothing(healthy(tmp_path, market))
+        check_restart_changes_nothing(plain)
 
 
 def test_a_full_disk_pauses_intake_says_so_and_resumes_by_itself(tmp_path: Path) -> None:
@@ -190,8 +192,23 @@ def test_intake_pauses_below_the_watermark_while_the_log_still_goes_out(tmp_path
         check_exactly_once(service, market.published)
 
 
+def test_a_disk_that_is_full_at_the_very_end_is_no_reason_to_fail(tmp_path: Path) -> None:
+    check_strace_works(tmp_path)
+    with Market(tmp_path) as market:
+        plain = healthy(tmp_path, market)
+        hold_ballast(plain)
+        last = plain.state_dir / "wal" / "market_data" / "000000000002.wal"  # begun for the stream's first life
+        service = faulty(tmp_path, market, strace("writev:error=ENOSPC:when=2+", trace=tmp_path / "trace", only=[last]))
+        with service:
+            service.wait_for(lambda: last.exists() and service.lane()["pending"] == 0, "has begun the stream's log")
+            assert service.terminate() == 0, service.log_tail()
+            assert service.events("sink.closed_without_mark"), "the mark was written: nothing was tested"
+        market.publish(100)
+        finish(plain, market)
+
+
 def reasons(service: Service) -> set[str]:
-    return {reason["code"] for reason in json.loads(service.get("/readyz")[1]).get("reasons", ())}
+    return {reason["code"] for reason in json.loads(service.get("/readyz?verbose")[1]).get("reasons", ())}
 
 
 def fill(path: Path, *, leave_bytes: int = 0) -> None:
@@ -218,7 +235,7 @@ def small_disk(folder: Path, *, size_bytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-# -- T06 ----------------------------------------------------------------------------------------------------------------
+# -- T06 ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["0000.parquet", "LEDGER", "INTENT"])
@@ -238,7 +255,7 @@ def test_a_lie_of_the_disk_is_caught_before_the_commit(tmp_path: Path, name: str
         finish(plain, market)
 
 
-# -- T09 ----------------------------------------------------------------------------------------------------------------
+# -- T09 ---------------------------------------------------------------------------------------------------------------
 
 
 def test_what_a_slow_disk_makes_the_server_send_again_is_dropped_and_counted(tmp_path: Path) -> None:
@@ -254,16 +271,28 @@ def test_what_a_slow_disk_makes_the_server_send_again_is_dropped_and_counted(tmp
             for _ in range(6):
                 market.publish(100)
             wait_until(lambda: market.stream()["messages"] == 0, "the queue is drained", seen=market.stream)
+            service.wait_for(
+                lambda: service.lane()["duplicates"] == sent_again(market),
+                "drops all that was sent again",
+                seen=lambda: (service.lane(), sent_again(market)),
+                timeout_s=30,
+            )
+            market.publish(100)  # what was dropped last is entered in the books with the next commit
+            wait_until(lambda: market.stream()["messages"] == 0, "the queue is drained", seen=market.stream)
             service.flush()
             service.wait_for(lambda: service.lane()["waiting"] == 0, "has all in files", seen=service.lane)
             assert service.terminate() == 0, service.log_tail()
-        consumer = market.consumer()
-        assert consumer is not None
-        assert consumer.delivered is not None
-        sent_again = consumer.delivered.consumer_seq - market.published
         (book,) = (book for book in verify_lake(service.data_root, service.state_dir).books if book.stream == STREAM)
-        assert sent_again > 0, "the server sent nothing twice: nothing was tested"
-        assert book.duplicates == sent_again
-        assert book.received == market.published + sent_again
+        assert book.duplicates > 0, "the server sent nothing twice: nothing was tested"
+        assert book.duplicates == sent_again(market)
+        assert book.received == market.published + book.duplicates
         check_exactly_once(service, market.published)
         check_restart_changes_nothing(plain)
+
+
+def sent_again(market: Market) -> int:
+    """How many deliveries the server has made beyond the first of each message."""
+    consumer = market.consumer()
+    assert consumer is not None
+    assert consumer.delivered is not None
+    return consumer.delivered.consumer_seq - market.published

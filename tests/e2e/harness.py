@@ -26,7 +26,7 @@ from typing import Any, NoReturn, Self
 import pytest
 
 START_TIMEOUT_S = 60.0
-WAIT_TIMEOUT_S = 90.0
+WAIT_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 40.0  # above the grace time of the service, 25 s by default
 
 _POLL_S = 0.02

@@ -85,6 +85,7 @@ def test_all_poison_in_one_micro_batch_leaves_the_neighbours_alone(server: NatsS
         service.flush()
         lane = service.wait_settled(STREAM, sequences[-1])
         assert (lane["stored"], lane["quarantined"]) == (len(POISON) * between, len(POISON))
+        assert [event["messages"] for event in service.events("sink.segment_committed")] == [len(messages)]
         finish(service)
     at = [number for number in range(1, len(messages) + 1) if number % (between + 1) == 0]
     check_quarantine(service, at)

@@ -26,11 +26,11 @@ STREAM, SUBJECT = "MARKET_DATA", "market.test.raw"
 PATIENCE_S = 40.0  # far beyond what anything here takes on a busy machine; reaching it is a failure
 
 
-def settings_for(folder: Path, **nats: Any) -> Settings:
+def settings_for(folder: Path, *, writer_id: str = "rig", **nats: Any) -> Settings:
     """Flush at once, so that tests are quick; `folder/lake` is the lake."""
     return Settings(
         data_root=folder / "lake",
-        writer_id="rig",
+        writer_id=writer_id,
         nats=NatsSettings(**nats),
         bronze=BronzeSettings(flush_seconds=0.1, flush_interval_min_s=0.0),
     )
@@ -40,7 +40,7 @@ async def until(is_true: Callable[[], bool], what: str, *, patience_s: float = P
     """Wait for a fact."""
     try:
         async with asyncio.timeout(patience_s):
-            while not is_true():
+            while not is_true():  # noqa: ASYNC110 - facts in files and other processes ring no bell
                 await asyncio.sleep(0.02)
     except TimeoutError:
         pytest.fail(f"{patience_s:g} s passed and still not: {what}")
@@ -87,9 +87,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(folder: Path, bus: Bus, **nats: Any) -> AsyncIterator[Rig]:
+async def rig(folder: Path, bus: Bus, *, writer_id: str = "rig") -> AsyncIterator[Rig]:
     """Run a writer beside the block; it drains and stops behind it."""
-    settings = settings_for(folder, **nats)
+    settings = settings_for(folder, writer_id=writer_id)
     writer = BronzeWriter(bus, settings=settings)
     await writer.start()
     try:

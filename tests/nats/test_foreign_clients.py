@@ -136,15 +136,18 @@ def expected_raw(messages: list[Publication]) -> list[tuple[str, bytes | None, b
     return [(subject_text(message.subject), message.header, message.payload) for message in messages]
 
 
+@pytest.mark.parametrize("is_fast", [True, False], ids=["fast", "stock"])
 @pytest.mark.parametrize("mode", ["limits", "workqueue", "core"])
-def test_nothing_a_publisher_can_send_stops_the_reader(server: NatsServer, tmp_path: Path, mode: str) -> None:
+def test_nothing_a_publisher_can_send_stops_the_reader(
+    server: NatsServer, tmp_path: Path, mode: str, is_fast: bool
+) -> None:
     hostile = hostile_messages()
     on_table = [Publication(b"market.futures.trades.\xff\xfe", trade(1))]
     on_table += [Publication(b"market.futures.trades", trade(2), header) for header in [*STATUSES, *GARBAGE]]
     messages = hostile + on_table
     if mode == "workqueue":
         asyncio.run(add_stream(server.url, retention=mode))
-    settings = FAST | ({"nats__mode": "core"} if mode == "core" else {})
+    settings = FAST | {"nats__fast_lane": is_fast} | ({"nats__mode": "core"} if mode == "core" else {})
     with Service(tmp_path, server.url, settings=settings) as service, RawClient(server.url) as client:
         for number, message in enumerate(messages):
             client.publish(message, reply=REPLIES[number % len(REPLIES)])

@@ -9,10 +9,10 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nats
 import nats.errors
 import pytest
 
-import nats
 from ticklake.base.errors import UnavailableError, UsageError
 from ticklake.testing.nats_config import ServerOptions, SyncMode, User
 from ticklake.testing.nats_find import BINARY_VARIABLE, find_server

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import nats
 import nats.js.api
 import polars as pl
 import pytest
 
-import nats
 from ticklake.base.errors import UnavailableError, UsageError
 from ticklake.base.settings_groups import NatsSettings
 from ticklake.cli.columns import Shaping

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from ticklake.base.errors import TickLakeError
 
+_CANCEL_AGAIN_S = 1.0  # longer than any clean-up of ours, far below a restart by hand
+
 
 class Worker(Protocol):
     """One long-running part of the daemon."""
@@ -45,17 +47,37 @@ async def run_workers(workers: Sequence[Worker], *, stop: asyncio.Event, grace_s
     """
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_watch(worker, stop), name=worker.name) for worker in workers]
-        await stop.wait()
-        deadline_s = asyncio.get_running_loop().time() + grace_s
-        for worker, task in zip(workers, tasks, strict=True):
-            worker.close_intake()
-            left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
-            done, _ = await asyncio.wait([task], timeout=left_s)  # not `await task`: the group reports its error once
-            if not done:
-                raise DrainTimeoutError(
-                    f"{worker.name}: not drained {grace_s:g} s after the stop signal; "
-                    "its messages are in the log, start again to replay them"
-                )
+        try:
+            await stop.wait()
+            await _drain(workers, tasks, grace_s)
+        finally:  # one failed or is late: the group cancels the others, once
+            asyncio.get_running_loop().call_later(_CANCEL_AGAIN_S, _cancel_again, tasks)
+
+
+async def _drain(workers: Sequence[Worker], tasks: Sequence[asyncio.Task[None]], grace_s: float) -> None:
+    deadline_s = asyncio.get_running_loop().time() + grace_s
+    for worker, task in zip(workers, tasks, strict=True):
+        worker.close_intake()
+        left_s = max(0.0, deadline_s - asyncio.get_running_loop().time())
+        done, _ = await asyncio.wait([task], timeout=left_s)  # not `await task`: the group reports its error once
+        if not done:
+            raise DrainTimeoutError(
+                f"{worker.name}: not drained {grace_s:g} s after the stop signal; "
+                "its messages are in the log, start again to replay them"
+            )
+
+
+def _cancel_again(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended.
+
+    A client library may swallow a cancellation (nats-py does while it flushes), and a service whose disk failed would
+    then live on, neither working nor dead.
+    """
+    left = [task for task in tasks if not task.done()]
+    for task in left:
+        task.cancel()
+    if left:
+        asyncio.get_running_loop().call_later(_CANCEL_AGAIN_S, _cancel_again, tasks)
 
 
 async def _watch(worker: Worker, stop: asyncio.Event) -> None:

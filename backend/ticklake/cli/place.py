@@ -11,9 +11,12 @@ import typer
 from ticklake.base.settings import load_settings
 from ticklake.readers.lake import Lake, open_lake
 
-DataOption = Annotated[Path | None, typer.Option("--data", "--data-root", help="Folder of the lake [default: TICKLAKE_DATA_ROOT]")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", "--data-root", help="Folder of the lake [default: TICKLAKE_DATA_ROOT]")
+]
 StateOption = Annotated[
-    Path | None, typer.Option("--state", "--state-dir", help="Folder of the log [default: TICKLAKE_STATE_DIR, else DATA/_state]")
+    Path | None,
+    typer.Option("--state", "--state-dir", help="Folder of the log [default: TICKLAKE_STATE_DIR, else DATA/_state]"),
 ]
 
 

@@ -22,7 +22,9 @@ from ticklake.cli.loop import new_event_loop
 def serve(
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings and tables.")] = None,
     data_root: Annotated[Path | None, typer.Option("--data", "--data-root", help="Folder of the lake.")] = None,
-    state_dir: Annotated[Path | None, typer.Option("--state", "--state-dir", help="Folder of the log; local disk.")] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option("--state", "--state-dir", help="Folder of the log; local disk.")
+    ] = None,
     nats_url: Annotated[str | None, typer.Option("--nats-url", help="NATS server, several by comma.")] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="jetstream or core.")] = None,
     create_streams: Annotated[

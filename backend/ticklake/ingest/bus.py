@@ -64,6 +64,7 @@ class NatsBus:
         self._server_version: str | None = None
         self._reconnects = 0
         self._since_ns = clock.wall_ns()
+        self._last_error: Exception | None = None
         self._is_closing = asyncio.Event()
         self._has_connection = asyncio.Event()
         self._log = structlog.get_logger().bind(url=redact_url(settings.url))
@@ -171,15 +172,19 @@ class NatsBus:
         callbacks = Callbacks(self._on_error, self._on_disconnect, self._on_reconnect, self._on_closed)
         name = f"ticklake@{socket.gethostname()}"
         options = connect_options(self._settings, callbacks, name=name)
+        self._last_error = None
         try:
             async with asyncio.timeout(_REQUEST_TIMEOUT_S * len(servers(self._settings)) + _REQUEST_TIMEOUT_S):
                 # The first connection must not heal in the background: its failure is an answer to the caller.
                 await client.connect(**(options | {"max_reconnect_attempts": 1}))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             await client.close()
-            url = redact_url(self._settings.url)
+            url, reason = (
+                redact_url(self._settings.url),
+                self._last_error or error,
+            )  # the last try says more than "none"
             raise UnavailableError(
-                f"cannot connect to NATS at {url}: {redact_url(str(error)) or type(error).__name__}; "
+                f"cannot connect to NATS at {url}: {redact_url(str(reason)) or type(reason).__name__}; "
                 "is the server running, are address and credentials right?"
             ) from error
         client.options["max_reconnect_attempts"] = -1
@@ -246,6 +251,7 @@ class NatsBus:
             client.abort_stuck_socket()
 
     async def _on_error(self, error: Exception) -> None:
+        self._last_error = error
         self._log.warning("ingest.nats_error", error=redact_url(str(error)) or type(error).__name__)
 
     async def _on_disconnect(self) -> None:

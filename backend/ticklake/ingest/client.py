@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from typing import Any
 
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_BUFFER_SIZE, Client
 from nats.aio.client import __version__ as client_version
 from nats.errors import Error as NatsError
 from nats.protocol.parser import Parser
 
 from ticklake.ingest.intake import Intake
 from ticklake.ingest.lane_parser import LaneParser
+from ticklake.ingest.transport import PromptTransport
 
 # Versions whose internals the fast lane was tested with; others use the stock parser.
 _FAST_LANE_VERSIONS = ((2, 12), (2, 16))
@@ -22,12 +24,13 @@ class PlaintextRefusedError(NatsError):
 
 
 class LakeClient(Client):
-    """`nats.aio.client.Client` with three differences.
+    """`nats.aio.client.Client` with four differences.
 
     - Messages of subscriptions registered with `attach` go into their `Intake` as raw bytes: a subject, reply or header
       that is no UTF-8 cannot stop the read loop, and a `Status:` header set by a publisher is just a header.
     - Everything else is decoded with `surrogateescape`.
     - With `require_tls`, no CONNECT (and so no password) leaves over an unencrypted connection.
+    - A socket that does not close in good order is dropped, so that a reconnect never waits for it.
     """
 
     def __init__(self, *, require_tls: bool = False, fast_lane: bool = True) -> None:
@@ -66,6 +69,18 @@ class LakeClient(Client):
         writer = getattr(self._transport, "_io_writer", None)
         if self.is_reconnecting and task is not None and not task.done() and writer is not None and writer.is_closing():
             writer.transport.abort()
+
+    async def _connect_to_server(self, s: Any) -> None:
+        if s.uri.scheme in ("ws", "wss"):
+            await super()._connect_to_server(s)
+            return
+        s.last_attempt = asyncio.get_running_loop().time()
+        if isinstance(self._transport, PromptTransport):
+            self._transport.drop()
+        else:
+            self._transport = PromptTransport()
+        timeout_s = self.options["connect_timeout"]
+        await self._transport.connect(s.uri, buffer_size=DEFAULT_BUFFER_SIZE, connect_timeout=timeout_s)
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         intake = self.intakes.get(sid)

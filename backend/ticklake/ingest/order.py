@@ -49,6 +49,8 @@ class Ordered:
         pending: messages the server still holds for us.
         broken: why the consumer must be made anew, or None. What followed the break was left out and comes again.
         is_reused: the break is a sequence number that was used before for another message.
+        reused_sequence: that number.
+        left_out: explicit acks only: ack subjects of what followed the break, to be given back to the server.
     """
 
     group: MessageGroup | None
@@ -59,6 +61,8 @@ class Ordered:
     pending: int
     broken: str | None = None
     is_reused: bool = False
+    reused_sequence: int = 0
+    left_out: tuple[bytes, ...] = ()
 
 
 def parse_replies(replies: list[bytes]) -> Deliveries:
@@ -156,7 +160,17 @@ def in_order(
     while skip < good and facts.sequences[skip] <= after_sequence and facts.server_ns[skip] <= after_server_ns:
         skip += 1
     if skip < good and facts.sequences[skip] <= after_sequence:
-        return Ordered(None, skip, (), [], consumer_sequence, facts.pending, "sequence_reused", is_reused=True)
+        return Ordered(
+            None,
+            skip,
+            (),
+            [],
+            consumer_sequence,
+            facts.pending,
+            "sequence_reused",
+            is_reused=True,
+            reused_sequence=facts.sequences[skip],
+        )
     group: MessageGroup | None = None
     missing: tuple[tuple[int, int], ...] = ()
     if skip < good:
@@ -244,7 +258,9 @@ def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callab
             taken, keep, incarnation, ingest_ns, sequences, array("q", [facts.server_ns[i] for i in keep])
         )
     broken = "sequence_reused" if is_reused else None
-    return Ordered(group, duplicates, (), taken.replies[:seen], 0, facts.pending, broken, is_reused)
+    reused_sequence = facts.sequences[seen] if is_reused else 0
+    acks, left_out = taken.replies[:seen], tuple(taken.replies[seen:])
+    return Ordered(group, duplicates, (), acks, 0, facts.pending, broken, is_reused, reused_sequence, left_out)
 
 
 def build_group(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -46,6 +46,7 @@ class _Cursor:
     after_sequence: int
     after_server_ns: int
     consumer_sequence: int = 1
+    left_out: list[bytes] = field(default_factory=list)
 
 
 class StreamFeed:
@@ -166,6 +167,8 @@ class StreamFeed:
                     return reason
         finally:
             await self._wire.detach(number)
+            for reply in cursor.left_out:  # else they come only after the ack wait; first unsubscribed, or here again
+                await self._wire.publish(reply.decode("ascii"), b"-NAK")
 
     async def _turn(
         self,
@@ -202,9 +205,14 @@ class StreamFeed:
             if ordered.is_reused:
                 created_ns = self._writer.lane.incarnation.created_ns
                 await self._new_incarnation(
-                    Finding.REUSED, created_ns, after=0, after_server_ns=self._writer.lane.position.server_ns
+                    Finding.REUSED,
+                    created_ns,
+                    after=0,
+                    after_server_ns=self._writer.lane.position.server_ns,
+                    known_below=ordered.reused_sequence,
                 )
             if ordered.broken is not None:
+                cursor.left_out = [*ordered.left_out, *(intake.take().replies if is_explicit else ())]
                 self.state = replace(self.state, redelivered=self.state.redelivered + 1)
                 self._metrics.redelivered_total.labels(self._writer.name).inc(len(taken))
                 return ordered.broken
@@ -252,12 +260,13 @@ class StreamFeed:
             stream=stream,
             at_position=at_position,
         )
-        if resume.lost is not None:
+        can_expire = stream.retention is Retention.LIMITS  # elsewhere messages go because they were acked
+        if resume.lost is not None and can_expire:
             first, last = resume.lost
             self._log.warning(
                 "ingest.stream_dropped_unread", first_sequence=first, last_sequence=last, messages=last - first + 1
             )
-        if resume.finding is Finding.HOLE:
+        if resume.finding is Finding.HOLE and can_expire:
             self._log.warning("ingest.position_deleted", sequence=position.sequence)
         if resume.finding in NEW_INCARNATION:
             await self._new_incarnation(
@@ -265,10 +274,15 @@ class StreamFeed:
                 stream.created_ns,
                 after=resume.after_sequence,
                 after_server_ns=resume.after_server_ns,
+                known_below=0
+                if resume.finding is Finding.RECREATED
+                else min(position.sequence, stream.last_sequence + 1),
             )
         return resume
 
-    async def _new_incarnation(self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int) -> None:
+    async def _new_incarnation(
+        self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int, known_below: int
+    ) -> None:
         """The sequences from here on are of another life of the stream: say so in the log, then to people."""
         position = self._writer.lane.position
         if finding in ALARMS:
@@ -281,6 +295,7 @@ class StreamFeed:
             reason=finding.value,
             start_sequence=max(after, 0) + 1,
             start_after_ns=after_server_ns,
+            known_below=known_below,
         )
 
     async def _make_consumer(self, stream: StreamFacts, resume: Resume, *, is_explicit: bool) -> bool:
@@ -297,7 +312,7 @@ class StreamFeed:
         if is_explicit:
             await self._make_explicit(stream, config)
             return True  # any order, so holes mean nothing
-        config |= {"ack_policy": "all", "ack_wait": _ACK_WAIT_S * _NS, "max_ack_pending": -1}
+        config |= {"ack_policy": "all", "ack_wait": _ACK_WAIT_S * _NS, "max_ack_pending": -1, "mem_storage": True}
         if resume.start_sequence is not None:
             config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": resume.start_sequence}
         else:

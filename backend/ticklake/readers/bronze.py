@@ -14,10 +14,10 @@ from ticklake.readers import scan
 from ticklake.readers.dates import available_dates
 from ticklake.readers.frames import Frame, as_frame
 from ticklake.readers.frontmonth import FrontMonth, Metric, choose_front_month
-from ticklake.readers.listing import list_files
+from ticklake.readers.listing import DataFile, list_files
 from ticklake.readers.place import find_place
 from ticklake.readers.query import Day, Selection, TimeRange, closed, day_of, days_of, values_of
-from ticklake.readers.relation import Relation, relation_of
+from ticklake.readers.relation import Relation, checked_columns, relation_of
 from ticklake.schema.lookup import TableCatalog
 
 TRADES: Final = "futures.trades"
@@ -232,17 +232,18 @@ class BronzeReader:
         columns: Sequence[str] | None,
     ) -> pl.DataFrame:
         relation = self._relation(table)
+        checked_columns(relation, columns)
+        files = scan.find_files(self._root, relation, selection)
         if contract is not None:
             where: pl.Expr | None = pl.col("contract") == contract
         elif front_month_only:
-            where = self._front_months_only(relation, symbol, selection)
+            where = self._front_months_only(files, symbol)
         else:
             where = None
-        return scan.read(self._root, relation, selection, where=where, columns=columns)
+        return scan.read(self._root, relation, selection, where=where, columns=columns, files=files)
 
-    def _front_months_only(self, relation: Relation, symbol: str, selection: Selection) -> pl.Expr | None:
+    def _front_months_only(self, files: Sequence[DataFile], symbol: str) -> pl.Expr | None:
         """The condition that keeps each date's front month; None when no file holds a wanted row."""
-        files = list_files(self._root / relation.folder, relation.keys, selection)
         days = sorted({_day_of_folder(file.folder) for file in files})
         keep = [
             (pl.col("date") == day) & (pl.col("contract") == self._front_month(day, symbol).contract) for day in days

@@ -72,6 +72,7 @@ def read(
     where: pl.Expr | None = None,
     columns: Sequence[str] | None = None,
     as_datetime: bool = False,
+    files: Sequence[DataFile] | None = None,
 ) -> pl.DataFrame:
     """The same rows, now, sorted by event time, then stream sequence, then row of the message.
 
@@ -82,12 +83,13 @@ def read(
         where: a further condition on the rows.
         columns: which columns; all when None.
         as_datetime: see `scan_table`.
+        files: what `find_files` gave for the selection; looked for when None.
 
     Raises:
         CorruptError: a file cannot be read; the text names it.
     """
     wanted = checked_columns(relation, columns)
-    files = find_files(root, relation, selection)
+    files = find_files(root, relation, selection) if files is None else files
     frame = _frame(relation, files, root, selection.range)
     if where is not None:
         frame = frame.filter(where)

@@ -164,6 +164,9 @@ class Snapshot:
                     alarms.append(Alarm("consumer_stalled", what, since_ns, "see the text; the service keeps trying"))
                 else:
                     self._alarm_since_ns.pop((writer.name, "unbound"), None)
+                    if self._phase.phase == "running" and not feed.state.is_bound:  # what is published now may be lost
+                        what = f"{writer.name}: binding the consumer"
+                        alarms.append(Alarm("starting", what, self._phase.since_ns, "wait a few seconds"))
         return alarms
 
     def _since(self, key: tuple[str, str], now_ns: int) -> int:

@@ -48,7 +48,9 @@ class BatchWriter(Protocol):
         """
         ...
 
-    async def new_incarnation(self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int) -> None:
+    async def new_incarnation(
+        self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int, known_below: int = 0
+    ) -> None:
         """From here on the sequences are of another life of the stream; see `Lane.new_incarnation`."""
         ...
 

@@ -235,7 +235,7 @@ class Lane:
         return self._begin_segment()
 
     def new_incarnation(
-        self, *, created_ns: int, reason: str, start_sequence: int = 0, start_after_ns: int = 0
+        self, *, created_ns: int, reason: str, start_sequence: int = 0, start_after_ns: int = 0, known_below: int = 0
     ) -> Segment | None:
         """Begin a new life of the stream, durably: sequences may be used again from here on.
 
@@ -244,6 +244,7 @@ class Lane:
             reason: `first`, `recreated`, `sequence_reused`, ...
             start_sequence: first sequence wanted; 0: decided by `start_after_ns`.
             start_after_ns: begin behind that server time; 0: with the first message.
+            known_below: what we hold below that sequence is still in the stream; 0: nothing is.
 
         Returns:
             The sealed segment of the life before, if it held messages: commit it.
@@ -253,7 +254,7 @@ class Lane:
         before = replace(self._progress)
         self._progress.incarnation = Incarnation(number, created_ns, reason)
         self._progress.position = Position(number, max(start_sequence - 1, 0), start_after_ns, 0)
-        self._progress.seen = SeenSet()
+        self._progress.seen = self._progress.seen.below(known_below)
         try:
             return self._begin_segment(before)
         except (OutOfRoomError, DiskError):

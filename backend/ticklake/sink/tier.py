@@ -82,7 +82,9 @@ class TierWriter:
             CorruptError: a log is damaged; run `ticklake wal verify`.
         """
         if self._state is None:
-            self._state = await asyncio.to_thread(StateFolder.open, str(self._settings.state_dir))
+            self._state = await asyncio.to_thread(
+                StateFolder.open, str(self._settings.state_dir), writer_id=self._settings.writer_id
+            )
         state = self._state
         encode = SegmentEncoder(self._catalog, decode_limits(self._settings))
         files = LocalFiles()
@@ -121,7 +123,7 @@ class TierWriter:
     @property
     def identity(self) -> str:
         """Of this writer, as in file names; empty before `open`."""
-        return self._settings.writer_id or (self._state.identity if self._state is not None else "")
+        return self._state.identity if self._state is not None else ""
 
     @property
     def workers(self) -> Sequence[Worker]:

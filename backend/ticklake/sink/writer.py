@@ -120,7 +120,9 @@ class LaneWriter:
         if self._policy.messages == count or self._policy.due_in_s(now_s) == 0:
             self._changed.set()  # the first of a segment starts the timer; a due one must not wait for it
 
-    async def new_incarnation(self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int) -> None:
+    async def new_incarnation(
+        self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int, known_below: int = 0
+    ) -> None:
         """Close the open segment and go on in a new life of the stream; what waited is committed first."""
         await self._seal_and_commit(
             partial(
@@ -129,6 +131,7 @@ class LaneWriter:
                 reason=reason,
                 start_sequence=start_sequence,
                 start_after_ns=start_after_ns,
+                known_below=known_below,
             )
         )
 
@@ -192,7 +195,10 @@ class LaneWriter:
                     pass  # the timer is the other way to get due
                 continue
             await self._seal_and_commit(self.lane.rotate)
-        await asyncio.get_running_loop().run_in_executor(self._log_thread, self.lane.close)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._log_thread, self.lane.close)
+        except OutOfRoomError as error:  # all is in files by now; only the mark of a graceful end is missing
+            self._log.warning("sink.closed_without_mark", error=str(error), next_step="none: nothing is lost")
         self._log_thread.shutdown()
         self._commit_thread.shutdown()
 

@@ -170,6 +170,8 @@ class FakeJetStream:
                 return
             consumer.asks.append((reply, int(msgspec.json.decode(payload)["batch"])))
             self._deliver(stream)
+        elif subject.startswith("$JS.ACK.") and payload.startswith(b"-NAK"):
+            self._give_back(tokens[2], tokens[3], int(tokens[5]))
         elif subject.startswith("$JS.ACK.") and not self.lose_acks:
             self._ack(tokens[2], tokens[3], int(tokens[5]))
 
@@ -236,10 +238,20 @@ class FakeJetStream:
             if stream.config["retention"] != "limits":
                 stream.messages.pop(done, None)
 
+    def _give_back(self, stream_name: str, name: str, sequence: int) -> None:
+        stream = self._streams.get(stream_name)
+        consumer = stream.consumers.get(name) if stream else None
+        if consumer is not None and sequence in consumer.pending:
+            consumer.again.append(sequence)
+            self._deliver(stream_name)
+
     def _deliver(self, name: str) -> None:
         stream = self._streams[name]
         for consumer_name, consumer in stream.consumers.items():
             while consumer.asks:
+                if not self._listeners(consumer.asks[0][0]):
+                    consumer.asks.popleft()  # who asked is gone
+                    continue
                 sequence = self._next(stream, consumer)
                 if sequence is None:
                     break

@@ -202,7 +202,24 @@ def scan_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
 
     Segments are read one at a time: a log that grew while the lake was full need not fit into memory.
     """
+    return _scan_all(files, folder, read_headers(files, folder))
+
+
+def read_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
+    """Every segment in the folder, oldest first; torn tails are already left out of the frames.
+
+    Raises:
+        WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed or from another program.
+    """
     headers = read_headers(files, folder)
+    _check_chain(folder, headers)
+    for segment in _scan_all(files, folder, headers):
+        if segment.scan.tail is Tail.CORRUPT:
+            raise WalCorruptError(segment.path, offset_bytes=segment.scan.valid_bytes, reason=segment.scan.reason)
+        yield segment
+
+
+def _scan_all(files: Files, folder: str, headers: Mapping[int, SegmentHeader | None]) -> Iterator[LoggedSegment]:
     expected: dict[int, int] = {}
     for header in headers.values():
         if header is not None and header.state.previous is not None:
@@ -214,19 +231,6 @@ def scan_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
         content = files.read(path)
         synced_bytes = expected.get(number, 0)
         yield LoggedSegment(number, path, len(content), scan(content, expected_bytes=synced_bytes), synced_bytes)
-
-
-def read_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
-    """Every segment in the folder, oldest first; torn tails are already left out of the frames.
-
-    Raises:
-        WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed or from another program.
-    """
-    _check_chain(folder, read_headers(files, folder))
-    for segment in scan_log(files, folder):
-        if segment.scan.tail is Tail.CORRUPT:
-            raise WalCorruptError(segment.path, offset_bytes=segment.scan.valid_bytes, reason=segment.scan.reason)
-        yield segment
 
 
 def read_headers(files: Files, folder: str) -> dict[int, SegmentHeader | None]:

@@ -31,6 +31,12 @@ class SeenSet:
         """Ascending, disjoint, never adjacent."""
         return tuple(zip(self._firsts, self._lasts, self._newest_ns, strict=True))
 
+    def below(self, sequence: int) -> SeenSet:
+        """A copy with only what is below `sequence`."""
+        return SeenSet(
+            (first, min(last, sequence - 1), newest_ns) for first, last, newest_ns in self.ranges() if first < sequence
+        )
+
     def contains(self, sequence: int, *, server_ns: int) -> bool:
         """Whether that very message is durable with us."""
         at = bisect_right(self._firsts, sequence) - 1

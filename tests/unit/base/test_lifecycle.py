@@ -133,3 +133,26 @@ async def test_other_signals_call_their_action_in_the_loop() -> None:
         async with asyncio.timeout(5):
             await called.wait()
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
+class Swallower(Part):
+    """Loses the first cancellation, as a flush of nats-py does, and goes back to work."""
+
+    async def run(self) -> None:
+        for _ in range(2):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self._diary.append(f"{self.name} cancelled")
+        raise asyncio.CancelledError
+
+
+@pytest.mark.timeout(20)  # without the second cancellation it would never end, whatever else is cancelled
+async def test_a_worker_that_swallows_its_cancellation_is_cancelled_again() -> None:
+    """Seen: a failed fdatasync while another feed was flushing; the process lived on without doing anything."""
+    diary: list[str] = []
+    workers = [Swallower("deaf", diary), Part("disk", diary, fails="run")]
+    with pytest.raises(ExceptionGroup) as caught:
+        await run_workers(workers, stop=asyncio.Event(), grace_s=5)
+    assert caught.group_contains(OSError, match="disk gone")
+    assert diary == ["deaf cancelled", "deaf cancelled"]

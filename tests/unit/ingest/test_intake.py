@@ -9,7 +9,9 @@ from ticklake.ingest.intake import Intake
 
 Frame = tuple[bytes, bytes, bytes | None, bytes]
 FRAMES = st.lists(
-    st.tuples(st.binary(max_size=4), st.binary(min_size=1, max_size=4), st.none() | st.just(b"H"), st.binary(max_size=9)),
+    st.tuples(
+        st.binary(max_size=4), st.binary(min_size=1, max_size=4), st.none() | st.just(b"H"), st.binary(max_size=9)
+    ),
     max_size=40,
 )
 

@@ -103,7 +103,9 @@ WORDS = st.binary(min_size=1, max_size=8).map(lambda raw: b"s" + raw.translate(N
 HEADERS = st.sampled_from([b"", b"NATS/1.0\r\n\r\n", b"NATS/1.0 503\r\nStatus: 404\r\n\r\n", b"\xff\xfe\r\n garbage"])
 PAYLOADS = st.binary(max_size=30) | st.sampled_from([b"\r\n", b"MSG a 7 5\r\nhello\r\n", b"PING\r\n", b"\r\nMSG"])
 FRAMES = st.builds(frame, st.sampled_from([LANE, LANE, 3]), WORDS, st.just(b"") | WORDS, HEADERS, PAYLOADS)
-CONTROL = st.sampled_from([b"PING\r\n", b"PONG\r\n", b"+OK\r\n", b'INFO {"a":1}\r\n', b"-ERR 'Permissions Violation'\r\n"])
+CONTROL = st.sampled_from(
+    [b"PING\r\n", b"PONG\r\n", b"+OK\r\n", b'INFO {"a":1}\r\n', b"-ERR 'Permissions Violation'\r\n"]
+)
 
 
 @settings(max_examples=300, deadline=None)

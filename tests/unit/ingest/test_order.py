@@ -69,14 +69,19 @@ def test_the_native_and_the_python_parser_give_the_same_columns(rows: list[Row],
 @pytest.mark.parametrize("count", [1, 70])
 @pytest.mark.parametrize(
     "garbage",
-    [b"", b"hello", b"$JS.ACK.S.C.1.2.3", b"$JS.ACK.S.C.1.2.3.x.5", b"$JS.ACK.S.C.1.2.3.4.5.6", b"X.Y.S.C.1.2.3.4.5"]
-    + [b"$JS.ACK.S.C.1.\n.3.4.5", b"$JS.ACK.S.C.1.99999999999999999999.3.4.5", b'$JS.ACK."S.C.1.2.3.4.5'],
+    [
+        b"",
+        b"hello",
+        b"$JS.ACK.S.C.1.2.3",
+        b"$JS.ACK.S.C.1.2.3.x.5",
+        b"$JS.ACK.S.C.1.2.3.4.5.6",
+        b"X.Y.S.C.1.2.3.4.5",
+        b"$JS.ACK.S.C.1.\n.3.4.5",
+        b"$JS.ACK.S.C.1.99999999999999999999.3.4.5",
+    ],
 )
 def test_what_is_no_ack_subject_is_an_error_and_never_a_number(garbage: bytes, count: int) -> None:
     lines = [*replies(run(*range(1, count))), garbage]
-    if garbage.startswith(b'$JS.ACK."'):  # nine tokens, a strange stream name: nothing to complain about
-        assert list(parse_replies(lines).sequences)[-1] == 2
-        return
     with pytest.raises(ValueError, match="ack subjects"):
         parse_replies(lines)
 

@@ -12,7 +12,9 @@ from ticklake.ingest.resume import ALARMS, NEW_INCARNATION, Finding, Resume, dec
 CREATED_NS = 7_000
 
 
-def look(*, sequence: int = 10, server_ns: int = 500, known: int = CREATED_NS, at_ns: int | None = 500, **stream: Any) -> Resume:
+def look(
+    *, sequence: int = 10, server_ns: int = 500, known: int = CREATED_NS, at_ns: int | None = 500, **stream: Any
+) -> Resume:
     facts = {"created_ns": CREATED_NS, "first_sequence": 1, "last_sequence": 20, "messages": 20} | stream
     return decide(
         sequence=sequence,
@@ -72,6 +74,6 @@ def test_a_single_deleted_message_at_our_position_is_a_hole() -> None:
 
 
 def test_each_finding_has_its_consequence() -> None:
-    assert NEW_INCARNATION - ALARMS == {Finding.FIRST}
+    assert {Finding.FIRST} == NEW_INCARNATION - ALARMS
     assert ALARMS <= NEW_INCARNATION
     assert not {Finding.SAME, Finding.EXPIRED, Finding.HOLE} & NEW_INCARNATION

@@ -311,3 +311,13 @@ def test_appends_go_on_while_commits_run_on_another_thread(tmp_path: Path) -> No
     entries = read_ledger(LocalFiles(), str(tmp_path))
     assert sum(entry.stored for entry in entries) == 101
     assert [entry.segment for entry in entries] == sorted(entry.segment for entry in entries)
+
+
+def test_a_work_queue_that_went_back_still_knows_what_is_below() -> None:
+    disk = CrashDisk()
+    lane = _first(disk, track_seen=True)
+    lane.append(_group(1, 2, 3, 4, 5))
+    segment = lane.new_incarnation(created_ns=7, reason="sequence_reused", start_after_ns=50, known_below=4)
+    assert segment is not None
+    assert lane.seen.ranges() == ((1, 3, 50),)
+    assert _open(disk.restart(), track_seen=True).seen.ranges() == ((1, 3, 50),)

@@ -64,7 +64,13 @@ def test_a_flush_empties_everything() -> None:
     done.note(group(b"fast", b"fast", b"fast", size=100), 1.0)
     done.ask()
     done.flushed(2.0)
-    assert (done.messages, done.payload_bytes, done.first_s, done.is_full, done.due_in_s(9.0)) == (0, 0, None, False, None)
+    assert (done.messages, done.payload_bytes, done.first_s, done.is_full, done.due_in_s(9.0)) == (
+        0,
+        0,
+        None,
+        False,
+        None,
+    )
     done.note(group(b"fast"), 9.0)
     assert done.due_in_s(9.0) == 1.0, "counts and deadline of the segment before are forgotten"
 

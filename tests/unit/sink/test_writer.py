@@ -31,7 +31,9 @@ class Brought:
     missing: tuple[tuple[int, int], ...] = ()
 
 
-def messages(*sequences: int, duplicates: int = 0, missing: tuple[tuple[int, int], ...] = ()) -> Callable[[Lane], Brought]:
+def messages(
+    *sequences: int, duplicates: int = 0, missing: tuple[tuple[int, int], ...] = ()
+) -> Callable[[Lane], Brought]:
     def make(lane: Lane) -> Brought:
         group = group_messages(
             [(b"s", None, b'{"id":%d}' % number) for number in sequences],
@@ -79,7 +81,7 @@ async def running(writer: LaneWriter) -> AsyncIterator[None]:
 async def until(is_true: Callable[[], bool], what: str) -> None:
     try:
         async with asyncio.timeout(20):
-            while not is_true():
+            while not is_true():  # noqa: ASYNC110 - facts of two threads ring no bell
                 await asyncio.sleep(0.005)
     except TimeoutError:
         pytest.fail(f"20 s passed and still not: {what}")
@@ -165,6 +167,18 @@ async def test_a_full_disk_holds_the_feed_back_loses_nothing_and_counts_nothing_
     assert writer.counts.duplicates == 2
 
 
+async def test_a_full_log_is_committed_at_once_because_that_frees_room() -> None:
+    disk = CrashDisk()
+    writer, _ = new_writer(disk)
+    async with running(writer):
+        await writer.append(messages(1))
+        disk.faults = Faults(no_room_from=disk.writes + 1, no_room_until=disk.writes + 2)
+        waiting = asyncio.ensure_future(writer.append(messages(2)))
+        await until(lambda: stored(disk) == [1], "what was in the log is in the lake, long before its time")
+        await waiting
+    assert stored(disk) == [1, 2]
+
+
 async def test_a_full_segment_holds_the_feed_back_until_it_is_committed() -> None:
     disk = CrashDisk()
     writer, _ = new_writer(disk, bytes_max=20)
@@ -203,7 +217,7 @@ async def test_hold_is_a_second_brake() -> None:
 async def test_a_failed_sync_ends_the_writer_and_nothing_is_taken_after_it() -> None:
     disk = CrashDisk()
     writer, _ = new_writer(disk)
-    with pytest.raises(ExceptionGroup) as caught:
+    with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012 - the group comes from the end of the block
         async with running(writer):
             await writer.append(messages(1))
             disk.faults = Faults(sync_fails_at=disk.syncs + 1)
@@ -242,9 +256,7 @@ async def test_appends_flushes_and_new_lives_together_keep_the_books() -> None:
             if rng.random() < 0.2:
                 writer.flush()
             if step in (20, 40):
-                await writer.new_incarnation(
-                    created_ns=8, reason="r", start_sequence=sequence + 1, start_after_ns=0
-                )
+                await writer.new_incarnation(created_ns=8, reason="r", start_sequence=sequence + 1, start_after_ns=0)
     assert stored(disk) == [*range(1, sequence + 1)]
     entries = read_ledger(disk, DATA)
     assert sum(entry.stored for entry in entries) == writer.counts.stored == sequence

@@ -1,0 +1,69 @@
+"""T08: kill -9 at random moments under load, again and again, on one lake."""
+
+from __future__ import annotations
+
+import random
+import signal
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+from tests.crash.harness_faults import Load, Market, check_so_far, finish, healthy
+
+CYCLES = 25
+NIGHTLY_CYCLES = 200
+LIFE_S = (0.0, 0.7)  # after the writers began: recovery is over, the log and the commits run
+
+
+def test_random_kills_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
+    kill_at_random(tmp_path, cycles=CYCLES)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+def test_many_random_kills_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
+    kill_at_random(tmp_path, cycles=NIGHTLY_CYCLES)
+
+
+def kill_at_random(folder: Path, *, cycles: int) -> None:
+    seed = random.SystemRandom().getrandbits(32)
+    print(f"seed {seed}")  # pytest shows it when the test fails
+    dice = random.Random(seed)
+    recoveries_s: list[float] = []
+    left_in_log = stored = 0
+    with Market(folder) as market:
+        service = healthy(folder, market)
+        with Load(market):
+            for _ in range(cycles):
+                service.start(is_ready=False)
+                try:
+                    service.wait_for(lambda: bool(service.events("service.started")), "has recovered its log")
+                    started = service.events("service.started")[-1]
+                    left_in_log += started["recovered_messages"]
+                    time.sleep(dice.uniform(*LIFE_S))
+                    assert service.is_running(), service.log_tail()
+                finally:
+                    service.kill()
+                recoveries_s.append(service_start_s(service.events()))
+                assert service.wait_exit() == -signal.SIGKILL
+                stored = check_so_far(service)
+        assert stored > 0, "nothing reached the lake: the lives were too short to test anything"
+        assert left_in_log > 0, "no kill left a message in the log: nothing was recovered"
+        finish(service, market)
+        print(
+            f"{cycles} kills, {market.published} messages, {left_in_log} recovered from the log; recovery: "
+            f"median {statistics.median(recoveries_s):.3f} s, longest {max(recoveries_s):.3f} s"
+        )
+
+
+def service_start_s(events: list[dict[str, object]]) -> float:
+    """From the first log line to the end of recovery, as the service logged it."""
+    at = {str(event["event"]): str(event["time"]) for event in events}
+    begin, end = (_seconds(at[name]) for name in ("service.configured", "service.started"))
+    return (end - begin) % 86_400
+
+
+def _seconds(text: str) -> float:
+    hours, minutes, seconds = text.rstrip("Z").partition("T")[2].split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
