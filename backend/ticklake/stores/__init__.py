@@ -12,26 +12,47 @@ The truth is JSON, JSON lines and Parquet, written whole or not at all; a SQLite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ticklake.stores.audit_chain import ChainHead
+    from ticklake.stores.audit_records import AuditKind
     from ticklake.stores.cache import ProviderCache
     from ticklake.stores.decisions import DecisionStore
     from ticklake.stores.file_store import FileDataStore
     from ticklake.stores.json_files import load_json, save_json
-    from ticklake.stores.models import Decision, Event, FundamentalData, Order, OrderResult, PriceBar
+    from ticklake.stores.models import (
+        Action,
+        Decision,
+        Event,
+        FundamentalData,
+        FundamentalFact,
+        Order,
+        OrderResult,
+        OrderStatus,
+        PriceBar,
+    )
     from ticklake.stores.parquet_files import list_parquet_files, load_parquet, save_parquet
+    from ticklake.stores.postgres import PostgresDataStore
     from ticklake.stores.protocol import DataStore
+    from ticklake.stores.state import StateConflictError
     from ticklake.stores.timeseries import TimeSeriesDataStore
 
 _HOMES = {
+    "Action": "models",
+    "AuditKind": "audit_records",
+    "ChainHead": "audit_chain",
     "DataStore": "protocol",
     "Decision": "models",
     "DecisionStore": "decisions",
     "Event": "models",
     "FileDataStore": "file_store",
     "FundamentalData": "models",
+    "FundamentalFact": "models",
     "Order": "models",
     "OrderResult": "models",
+    "OrderStatus": "models",
+    "PostgresDataStore": "postgres",
     "PriceBar": "models",
     "ProviderCache": "cache",
+    "StateConflictError": "state",
     "TimeSeriesDataStore": "timeseries",
     "list_parquet_files": "parquet_files",
     "load_json": "json_files",
@@ -41,16 +62,23 @@ _HOMES = {
 }
 
 __all__ = [
+    "Action",
+    "AuditKind",
+    "ChainHead",
     "DataStore",
     "Decision",
     "DecisionStore",
     "Event",
     "FileDataStore",
     "FundamentalData",
+    "FundamentalFact",
     "Order",
     "OrderResult",
+    "OrderStatus",
+    "PostgresDataStore",
     "PriceBar",
     "ProviderCache",
+    "StateConflictError",
     "TimeSeriesDataStore",
     "list_parquet_files",
     "load_json",
