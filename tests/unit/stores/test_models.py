@@ -72,7 +72,7 @@ def fact(**changed: Any) -> FundamentalFact:
         (fact, {"value": 2**60 + 1}),
         (fact, {"known_at": date(2026, 1, 5)}),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or repr(value)[:60],
 )
 def test_what_no_store_should_keep_is_refused(make: Callable[..., object], changed: dict[str, Any]) -> None:
     assert make()
