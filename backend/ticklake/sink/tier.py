@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ from ticklake.sink.recovery import RecoveryReport
 from ticklake.sink.writer import LaneWriter
 
 
-class TierWriter:
+class TierWriter(ABC):
     """Writes every table of one tier.
 
     Use it inside a service through `open` and `workers`, or alone through `start` and `stop`.
@@ -70,9 +71,9 @@ class TierWriter:
         self.recoveries: list[RecoveryReport] = []
 
     @property
+    @abstractmethod
     def flush_settings(self) -> FlushSettings:
         """The tier's own micro-batch settings."""
-        raise NotImplementedError(f"{type(self).__name__} names no settings group")
 
     async def open(self) -> None:
         """Open the lanes: lock the state folder, publish what a crash left in the logs, make the writers and feeds.
