@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 import pyarrow as pa
@@ -21,6 +21,8 @@ from ticklake.decode.segment import Message, Segment
 from ticklake.decode.uniform import decode_uniform
 from ticklake.schema.table import Shape, TableSpec
 
+_LOT_DOCUMENTS = 8_192
+
 
 class TableDecoder:
     """Decodes the messages of one table out of one segment, then is done."""
@@ -38,7 +40,8 @@ class TableDecoder:
 
     def add_plain(self, lots: Sequence[Lot]) -> None:
         """Messages whose headers say nothing about the payload: JSON, one object or an array of them."""
-        self._decode_lot(Lot.join(list(lots)), may_be_array=True)
+        for together in _together(lots):
+            self._decode_lot(Lot.join(together), may_be_array=True)
 
     def add_special(self, message: Message) -> None:
         """A message whose headers say what the payload is. Batches wait for `finish`, so that they go together."""
@@ -160,6 +163,18 @@ class TableDecoder:
 
     def _reject(self, message: Message, error: BadInputError, *, row: int = 0, payload: bytes | None = None) -> None:
         self.rejected.append(message.rejected(self._table.name, error, row=row, payload=payload))
+
+
+def _together(lots: Sequence[Lot]) -> Iterator[list[Lot]]:
+    """Neighbours, small ones joined: joining copies, and a native reader is not worth starting for a few documents."""
+    waiting: list[Lot] = []
+    for lot in lots:
+        waiting.append(lot)
+        if sum(map(len, waiting)) >= _LOT_DOCUMENTS:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
 
 
 def _join_documents(batches: Sequence[tuple[Message, list[bytes]]]) -> Lot:

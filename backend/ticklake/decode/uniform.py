@@ -1,6 +1,7 @@
 """The fast way: many JSON documents of one table and one shape, decoded at once by native code.
 
-It yields exactly what `rows` would, or declines. The JSON reader used here is strict about types, ranges, unknown and
+It yields exactly what `rows` would, or declines. Documents of one template go through `layout`, others through a native
+JSON reader. The reader used here is strict about types, ranges, unknown and
 repeated keys. Where it is not, we are: it takes NaN and infinity (`columns` checks), strings that are no UTF-8
 (validated here), and several objects in one document. Against the last stands a count. Every document starts with `{`
 and ends with `}` and a newline. Between two documents the reader is outside of every object: within one, `}` is never
@@ -20,6 +21,7 @@ import pyarrow.json as pj
 
 from ticklake.decode.book import LEVEL_KEYS
 from ticklake.decode.columns import Checked, NotUniformError, check_columns
+from ticklake.decode.layout import NoLayoutError, Path, learn_layout, read_columns
 from ticklake.decode.limits import DecodeLimits
 from ticklake.decode.routes import Lot
 from ticklake.schema.bronze import BOOK_LEVELS
@@ -61,7 +63,10 @@ def decode_uniform(table: TableSpec, lot: Lot, limits: DecodeLimits) -> Iterator
 def _attempt(table: TableSpec, lot: Lot, limits: DecodeLimits) -> Checked | None:
     try:
         shape = _WireShape.of(table, _samples(lot))
-        found = shape.columns(_read(lot, shape.schema, limits))
+        try:
+            found = _read_layout(lot, shape, limits)
+        except NoLayoutError:
+            found = shape.columns(_read(lot, shape.schema, limits))
         return check_columns(table, found, lot.ingest_ns, limits)
     except NotUniformError:
         return None
@@ -79,6 +84,15 @@ def _samples(lot: Lot) -> list[dict[str, object]]:
             raise NotUniformError("a sample is no object")
         samples.append(document)
     return samples
+
+
+def _read_layout(lot: Lot, shape: _WireShape, limits: DecodeLimits) -> dict[str, pa.Array]:
+    if pc.max(pc.binary_length(lot.documents)).as_py() > limits.payload_bytes_max:
+        raise NoLayoutError("a document that is too long")
+    layout = learn_layout(lot.document(0) + b"\n")
+    places = {path: shape.place(path) for path in layout.paths}
+    found = read_columns(layout, lot.documents, {path: kind for path, (_, kind) in places.items()})
+    return {places[path][0]: values for path, values in found.items()}
 
 
 def _read(lot: Lot, schema: pa.Schema, limits: DecodeLimits) -> pa.Table:
@@ -132,6 +146,20 @@ class _WireShape:
         if has_levels:
             fields.append(pa.field("levels", pa.list_(_level_type(table, samples))))
         return cls(pa.schema(fields), names, has_levels)
+
+    def place(self, path: Path) -> tuple[str, pa.DataType]:
+        """The column that a scalar of a document belongs to, and what it must be on the wire.
+
+        Raises:
+            NoLayoutError: it belongs to none.
+        """
+        match path:
+            case (str(key),) if key in self.names:
+                return self.names[key], self.schema.field(key).type
+            case ("levels", int(number), str(key)) if self.has_levels and number < BOOK_LEVELS and key in LEVEL_KEYS:
+                return f"{key}_{number + 1}", self.schema.field("levels").type.value_type.field(key).type
+            case _:
+                raise NoLayoutError(f"{path} is no column")
 
     def columns(self, rows: pa.Table) -> dict[str, pa.Array]:
         """Column name -> array of the wire's type."""
