@@ -82,10 +82,10 @@ class LocalFiles:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             return LocalAppendFile(path, os.open(path, flags, FILE_MODE))
 
-    def read(self, path: str) -> bytes:
-        """All bytes of the file. Raises FileNotFoundError."""
+    def read(self, path: str, first_bytes: int = -1) -> bytes:
+        """All bytes of the file, or only the first so many. Raises FileNotFoundError."""
         with _sorted_errors("read", path), open(path, "rb") as file:
-            return file.read()
+            return file.read(first_bytes)
 
     def size_bytes(self, path: str) -> int:
         """Length of the file. Raises FileNotFoundError."""

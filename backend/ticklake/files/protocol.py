@@ -46,8 +46,8 @@ class Files(Protocol):
         """
         ...
 
-    def read(self, path: str) -> bytes:
-        """All bytes. Raises FileNotFoundError."""
+    def read(self, path: str, first_bytes: int = -1) -> bytes:
+        """All bytes, or only the first so many. Raises FileNotFoundError."""
         ...
 
     def size_bytes(self, path: str) -> int:

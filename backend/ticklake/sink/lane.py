@@ -15,7 +15,7 @@ from dataclasses import replace
 from ticklake.base.clock import Clock
 from ticklake.base.errors import DiskError, OutOfRoomError, UsageError
 from ticklake.files.placement import PlacedFiles
-from ticklake.lake.batch import Encoder
+from ticklake.lake.batch import EncodedSegment, Encoder
 from ticklake.lake.intent import Intent
 from ticklake.lake.layout import ledger_folder
 from ticklake.lake.ledger import LedgerEntry
@@ -326,7 +326,8 @@ class Lane:
             publisher=self._publisher,
             progress=self._progress,
             ledger_folder=self._ledger_folder,
-            commit=lambda logged: self._publish(logged_segment(logged, self._progress)),
+            encode=lambda logged: self._encoded(logged_segment(logged, Progress())),
+            commit=lambda logged, encoded: self._publish(logged_segment(logged, self._progress), encoded),
         )
         self._wal = Wal.open(
             self._files,
@@ -364,16 +365,14 @@ class Lane:
             self._live = LiveSegment()
         return segment
 
-    def _publish(self, segment: Segment) -> LedgerEntry:
+    def _encoded(self, segment: Segment) -> EncodedSegment:
+        number, life = segment.number, segment.incarnation
+        return self._encode(segment.groups, writer=self.writer, segment=number, stream=self.stream, incarnation=life)
+
+    def _publish(self, segment: Segment, encoded: EncodedSegment | None = None) -> LedgerEntry:
         intent = self._decided.get(segment.number)
         if intent is None:
-            encoded = self._encode(
-                segment.groups,
-                writer=self.writer,
-                segment=segment.number,
-                stream=self.stream,
-                incarnation=segment.incarnation,
-            )
+            encoded = encoded or self._encoded(segment)
             entry = ledger_entry(
                 segment, encoded, writer=self.writer, stream=self.stream, committed_ns=self._clock.wall_ns()
             )

@@ -8,19 +8,29 @@ is derived from it before its rows are durable in the lake:
 3. only then the old segments are removed, and after them their staging.
 
 A crash at any point runs it again with the same outcome. Steps 2 and 3 are in `Lane.open`.
+
+Encoding touches no disk, so the next segments are encoded on other threads while one is published; all that is durable
+still happens here, in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ticklake.base.errors import CorruptError
 from ticklake.files.protocol import Files
+from ticklake.lake.batch import EncodedSegment
+from ticklake.lake.intent import Intent
 from ticklake.lake.ledger import LedgerEntry
 from ticklake.lake.publish import Publisher
+from ticklake.schema.messages import MessageGroup
 from ticklake.sink.progress import Progress
 from ticklake.wal.log import LoggedSegment, read_log
+
+_AHEAD = 2  # segments being encoded while one is published: as many as the encoder may use cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,16 @@ class OldLog:
     report: RecoveryReport
 
 
+@dataclass(frozen=True, slots=True)
+class _Old:
+    """A segment on its way: its decision if there is one, else its files, soon."""
+
+    logged: LoggedSegment
+    groups: tuple[MessageGroup, ...]
+    intent: Intent | None
+    encoded: Future[EncodedSegment] | None
+
+
 def publish_old_log(
     files: Files,
     folder: str,
@@ -66,7 +86,8 @@ def publish_old_log(
     publisher: Publisher,
     progress: Progress,
     ledger_folder: str,
-    commit: Callable[[LoggedSegment], LedgerEntry],
+    encode: Callable[[LoggedSegment], EncodedSegment],
+    commit: Callable[[LoggedSegment, EncodedSegment], LedgerEntry],
 ) -> OldLog:
     """Bring every old segment into the lake and `progress` behind all of them.
 
@@ -76,7 +97,8 @@ def publish_old_log(
         publisher: commits segments.
         progress: fresh; moved along.
         ledger_folder: the writer's ledger; an empty log beside a filled ledger is a loss, not a first start.
-        commit: encodes, decides and finishes a segment that has groups and no decision.
+        encode: turns a segment that has groups into files; runs on other threads.
+        commit: decides and finishes a segment that has groups and no decision.
 
     Raises:
         CorruptError: bytes that were synced are bad or gone; a person decides.
@@ -86,27 +108,26 @@ def publish_old_log(
     numbers: list[int] = []
     entries: list[LedgerEntry] = []
     messages = torn_bytes = finished = duplicates = 0
-    for segment in read_log(files, folder):
+    for old in _encoded_ahead(read_log(files, folder), publisher, encode):
+        segment = old.logged
         numbers.append(segment.number)
         torn_bytes += segment.torn_bytes
         header = segment.scan.header
         if header is not None:
             progress.tracks_seen = progress.tracks_seen or header.state.tracks_seen
             progress.take(header.state.incarnation, header.state.position, header.state.seen)
-        groups = [frame.group for frame in segment.scan.frames if frame.group is not None]
-        messages += sum(map(len, groups))
-        intent = publisher.find_intent(segment.number)
-        if intent is not None or groups:
-            duplicates = 0  # counted in the entry
-        if intent is not None:
-            entries.append(publisher.finish(intent))
-            progress.take_document(intent.reached)
+        messages += sum(map(len, old.groups))
+        if old.intent is not None:
+            entries.append(publisher.finish(old.intent))
+            progress.take_document(old.intent.reached)
             finished += 1
-        elif groups:
-            entries.append(commit(segment))
+            duplicates = 0  # counted in the entry
+        elif old.encoded is not None:
+            entries.append(commit(segment, old.encoded.result()))
+            duplicates = 0
         else:
             duplicates = max(duplicates, segment.scan.duplicates)
-        for group in groups:
+        for group in old.groups:
             progress.take_group(group)
     if not numbers and files.list(ledger_folder):
         raise CorruptError(
@@ -121,3 +142,33 @@ def publish_old_log(
         entries=tuple(entries),
     )
     return OldLog(tuple(numbers), duplicates, report)
+
+
+def _encoded_ahead(
+    segments: Iterator[LoggedSegment], publisher: Publisher, encode: Callable[[LoggedSegment], EncodedSegment]
+) -> Iterator[_Old]:
+    """The segments in order, a few of them being encoded already while the caller publishes one.
+
+    What is found bad in a segment is raised only when all before it have been given.
+    """
+    waiting: deque[_Old] = deque()
+    failure: CorruptError | None = None
+    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="recover") as pool:
+        while True:
+            while failure is None and len(waiting) <= _AHEAD:
+                try:
+                    segment = next(segments, None)
+                except CorruptError as error:
+                    failure = error
+                    break
+                if segment is None:
+                    break
+                groups = tuple(frame.group for frame in segment.scan.frames if frame.group is not None)
+                intent = publisher.find_intent(segment.number)
+                is_open = intent is None and bool(groups)
+                waiting.append(_Old(segment, groups, intent, pool.submit(encode, segment) if is_open else None))
+            if not waiting:
+                break
+            yield waiting.popleft()
+    if failure is not None:
+        raise failure

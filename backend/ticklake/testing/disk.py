@@ -115,9 +115,10 @@ class CrashDisk:
         folder.change(name, number)
         return CrashFile(self, number, path)
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, first_bytes: int = -1) -> bytes:
         """See `Files.read`."""
-        return bytes(self._inode(path).volatile)
+        content = bytes(self._inode(path).volatile)
+        return content if first_bytes < 0 else content[:first_bytes]
 
     def size_bytes(self, path: str) -> int:
         """See `Files.size_bytes`."""

@@ -20,6 +20,8 @@ from ticklake.wal.state import Previous, SegmentState
 
 SaltSource = Callable[[int], bytes]
 
+_HEADER_WITHIN_BYTES = 64 * 1024  # only a header with very many seen ranges is longer
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedSegment:
@@ -236,7 +238,7 @@ def _scan_all(files: Files, folder: str, headers: Mapping[int, SegmentHeader | N
 def read_headers(files: Files, folder: str) -> dict[int, SegmentHeader | None]:
     """Number -> header of every segment in the folder, oldest first; None for a torn or damaged header."""
     numbers = sorted(n for n in map(segment_number, files.list(folder)) if n is not None)
-    return {number: _read_header(files.read(f"{folder}/{segment_name(number)}")) for number in numbers}
+    return {number: _read_header(files, f"{folder}/{segment_name(number)}") for number in numbers}
 
 
 def retire(files: Files, folder: str, numbers: Sequence[int]) -> None:
@@ -248,9 +250,9 @@ def retire(files: Files, folder: str, numbers: Sequence[int]) -> None:
     files.sync_folder(folder)
 
 
-def _read_header(content: bytes) -> SegmentHeader | None:
+def _read_header(files: Files, path: str) -> SegmentHeader | None:
     try:
-        decoded = decode_header(content)
+        decoded = decode_header(files.read(path, _HEADER_WITHIN_BYTES)) or decode_header(files.read(path))
     except ValueError:
         return None  # a version we do not know: `scan` says so with the place
     return decoded[0] if decoded else None
