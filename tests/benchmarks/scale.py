@@ -24,9 +24,9 @@ class Scale:
 
     folder: Path
     rounds: int = 5
-    json_messages: int = 1_000_000
+    json_messages: int = 2_000_000
     arrow_rows: int = 2_000_000
-    replay_messages: int = 400_000
+    replay_messages: int = 1_000_000
     live_s: float = 20.0
     live_rounds: int = 3
     memory_s: float = 60.0

@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ticklake.base.logs import set_up_logs
 from ticklake.base.settings import load_settings
 from ticklake.cli.loop import new_event_loop
 from ticklake.service.io_service import IOService
-from ticklake.sink.lane import Lane
+from ticklake.sink.feed import Batch
 from ticklake.sink.writer import LaneWriter
 
 _LOOK_S = 0.01
@@ -46,15 +46,17 @@ class AckWatch:
 
     def follow(self, writer: LaneWriter) -> None:
         """Look at the groups of one writer."""
-        append = writer.append
+        log = writer.log
 
-        async def noted(make: Callable[[Lane], Any]) -> Any:
-            batch = await append(make)
-            if batch.group is not None:
-                self._waiting.extend(batch.group.server_ns)
-            return batch
+        def noted(batch: Batch) -> Awaitable[None]:
+            return self._noted(batch, log(batch))
 
-        writer.append = noted  # type: ignore[method-assign]
+        writer.log = noted  # type: ignore[method-assign]
+
+    async def _noted(self, batch: Batch, logged: Awaitable[None]) -> None:
+        await logged
+        if batch.group is not None:
+            self._waiting.extend(batch.group.server_ns)
 
     async def _publish_timed(self, subject: str, payload: bytes, reply: str = "") -> None:
         await self._publish(subject, payload, reply)

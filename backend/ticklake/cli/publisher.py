@@ -151,10 +151,8 @@ class Publisher:
                 self._take_acks()
 
     def _take_acks(self) -> None:
-        taken = self._intake.take()
-        for index, (subject, payload) in enumerate(zip(taken.subjects, taken.payloads, strict=True)):
+        for subject, _, header, payload in self._intake.take().messages():
             number = int(subject.rpartition(b".")[2])
-            header = taken.headers.get(index)
             if header is not None and _NO_RESPONDERS in header:
                 continue  # JetStream is away, perhaps restarting: no ack, so it is sent again
             if self._under_way.pop(number, None) is not None:  # None: the second ack of a message sent twice

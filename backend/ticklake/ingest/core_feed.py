@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import structlog
 
 from ticklake.base.clock import Clock
 from ticklake.base.errors import UnavailableError
 from ticklake.base.metrics import Metrics
+from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Intake, Taken
-from ticklake.ingest.order import build_group
 from ticklake.ingest.wire import Wire
 from ticklake.schema.messages import MessageGroup
 from ticklake.sink.feed import BatchWriter, FeedState
@@ -105,12 +105,12 @@ class CoreFeed:
             await asyncio.sleep(self._sync_interval_s)
 
     async def _log_waiting(self) -> None:
-        while self._intake.payloads:
+        while self._intake.messages:
             taken = self._intake.take()
             ingest_ns = self._clock.wall_ns()
-            await self._writer.append(partial(_as_batch, taken, ingest_ns))
+            await self._writer.log(await self._writer.prepare(partial(_as_batch, taken, ingest_ns)))
 
 
 def _as_batch(taken: Taken, ingest_ns: int, _: Lane) -> CoreBatch:
-    nothing: array[int] = array("q")
-    return CoreBatch(build_group(taken, range(len(taken)), 0, ingest_ns, nothing, array("q")))
+    nothing = np.empty(0, np.int64)
+    return CoreBatch(build_group(taken, range(len(taken)), 0, ingest_ns, nothing, nothing))

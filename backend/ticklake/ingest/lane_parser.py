@@ -1,9 +1,9 @@
 """The fast lane: message frames of our subscriptions go from the socket buffer straight into their intake.
 
 The stock parser matches six regular expressions per frame, builds a message object and queues it; a lane needs none of
-that. Here a run of plain frames is cut up at once by a few calls over the whole buffer; any other frame of a lane costs
-one `find`, one `split` and a few appends. Frames of other subscriptions, and every other protocol line, are handed to
-the client's own code, so requests, pings and errors work as always.
+that. Here a run of plain frames is taken at once, as it lies in the buffer (`ingest/run.py`); any other frame of a lane
+costs one `find`, one `split` and a few appends. Frames of other subscriptions, and every other protocol line, are
+handed to the client's own code, so requests, pings and errors work as always.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 from ticklake.ingest.intake import Intake
+from ticklake.ingest.run import cut_run
 
 _M, _H = ord("M"), ord("H")
-_LINE_END = b"\r\n"
-_RUN_MIN = 4  # fewer frames go faster one by one
+_SID_WITHIN = 1_024  # most subjects are far shorter; behind a longer one frames go one by one
 _LINE_BYTES_MAX = 65_536  # a control line without end beyond this is no NATS; the server's own limit is 4 KiB
 
 
@@ -58,42 +58,18 @@ class LaneParser(Parser):
         if at < len(buffer):
             at = await self._take_frames(buffer, at)
         self.buf = bytearray(buffer[at:]) if at < len(buffer) else bytearray()
-        for intake in self._lanes.values():
-            if intake.payloads or intake.statuses:
-                intake.arrived.set()
 
     def _take_run(self, buffer: bytes) -> int:
-        """Take all whole frames at once if they are plain messages of one lane; give the offset behind them, else 0.
-
-        Cut at line ends, such a run is header, payload, header, payload, ... - as long as no payload holds a line end.
-        That is so when each header says the length of the piece behind it: then frame by frame gives the same.
-        """
-        if not buffer.startswith(b"MSG "):
+        """Take all whole frames at once if they are plain messages of one lane; give the offset behind them, else 0."""
+        sid = _first_sid(buffer)
+        intake = self._lanes.get(sid) if sid else None
+        if sid is None or intake is None or intake.bytes_max is not None:
             return 0
-        pieces = buffer.split(_LINE_END)
-        count = (len(pieces) - 1) // 2
-        if count < _RUN_MIN:
+        run = cut_run(buffer, sid)
+        if run is None:
             return 0
-        headers, payloads = pieces[: 2 * count : 2], pieces[1 : 2 * count : 2]
-        words = b" ".join(headers).split(b" ")  # MSG subject sid reply size
-        if len(words) != 5 * count or words[::5].count(b"MSG") != count:
-            return 0
-        intake = self._lanes.get(words[2])
-        if intake is None or intake.bytes_max is not None or words[2::5].count(words[2]) != count:
-            return 0
-        lengths = list(map(len, payloads))
-        try:
-            if list(map(int, words[4::5])) != lengths:
-                return 0
-        except ValueError:
-            return 0  # frame by frame says what is wrong
-        intake.subjects += words[1::5]
-        intake.replies += words[3::5]
-        intake.payloads += payloads
-        payload_bytes = sum(lengths)
-        intake.payload_bytes += payload_bytes
-        intake.frames += count
-        return payload_bytes + sum(map(len, headers)) + 2 * len(_LINE_END) * count
+        intake.add_run(run)
+        return run.end
 
     async def _take_frames(self, buffer: bytes, at: int) -> int:
         """Handle all whole frames from an offset on; give the offset of the first incomplete one."""
@@ -132,14 +108,14 @@ class LaneParser(Parser):
                 reply = words[3] if has_reply else b""
                 payload = buffer[start + header_bytes : stop]
                 await self._client._process_msg(int(sid), words[1], reply, payload, header)  # type: ignore[arg-type]
-            elif kind == _M and has_reply and intake.bytes_max is None:
-                intake.subjects.append(words[1])
-                intake.replies.append(words[3])
-                intake.payloads.append(buffer[start:stop])
-                intake.payload_bytes += stop - start
-                intake.frames += 1
             else:
                 header = buffer[start : start + header_bytes] if header_bytes else None
                 intake.add(words[1], words[3] if has_reply else b"", header, buffer[start + header_bytes : stop])
             at = stop + 2
         return at
+
+
+def _first_sid(buffer: bytes) -> bytes | None:
+    """The subscription id of a plain message at the begin of a buffer."""
+    words = buffer[:_SID_WITHIN].split(b" ", 3)
+    return words[2] if len(words) == 4 and words[0] == b"MSG" else None

@@ -8,14 +8,15 @@ Large batches are parsed in native code, small ones in Python; both give the sam
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Taken
 from ticklake.schema.messages import MessageGroup
 
@@ -24,15 +25,17 @@ _SHORT_FORM_TOKENS = 9
 _LONG_FORM_TOKENS = (11, 12)
 _PREFIX = b"$JS.ACK."
 
+Numbers = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Columns parsed from ack subjects, one value per message ('q')."""
+    """Columns parsed from ack subjects, one value per message."""
 
-    delivered: array[int]
-    sequences: array[int]
-    consumer_sequences: array[int]
-    server_ns: array[int]
+    delivered: Numbers
+    sequences: Numbers
+    consumer_sequences: Numbers
+    server_ns: Numbers
     pending: int
 
 
@@ -65,38 +68,38 @@ class Ordered:
     left_out: tuple[bytes, ...] = ()
 
 
-def parse_replies(replies: list[bytes]) -> Deliveries:
+def parse_replies(taken: Taken) -> Deliveries:
     """Parse the ack subjects of one consumer.
 
     Raises:
         ValueError: one of them is not an ack subject.
     """
-    tokens = replies[0].count(b".") + 1
+    lines = taken.reply_lines()
+    tokens = lines[: lines.index(b"\n")].count(b".") + 1
     if tokens != _SHORT_FORM_TOKENS and tokens not in _LONG_FORM_TOKENS:
-        raise _not_acks(replies)
+        raise _not_acks(lines)
     first = 4 if tokens == _SHORT_FORM_TOKENS else 6
-    if len(replies) >= _NATIVE_FROM:
-        return _parse_native(replies, first)
-    rows = [reply.split(b".") for reply in replies]
+    if len(taken) >= _NATIVE_FROM:
+        return _parse_native(lines, len(taken), tokens, first)
+    rows = [reply.split(b".") for reply in taken.replies()]
     if any(row[:2] != [b"$JS", b"ACK"] or len(row) != tokens for row in rows):
-        raise _not_acks(replies)
+        raise _not_acks(lines)
     try:
-        columns = [array("q", [int(row[first + i]) for row in rows]) for i in range(4)]
+        columns = [np.array([int(row[first + i]) for row in rows], np.int64) for i in range(4)]
         return Deliveries(columns[0], columns[1], columns[2], columns[3], int(rows[-1][first + 4]))
     except (ValueError, OverflowError) as error:
-        raise _not_acks(replies) from error
+        raise _not_acks(lines) from error
 
 
-def _not_acks(replies: list[bytes]) -> ValueError:
-    return ValueError(f"not ack subjects: {replies[0][:120]!r} ...")
+def _not_acks(lines: bytes) -> ValueError:
+    return ValueError(f"not ack subjects: {lines[:120]!r} ...")
 
 
-def _parse_native(replies: list[bytes], first: int) -> Deliveries:
-    names = [f"c{i}" for i in range(replies[0].count(b".") + 1)]
+def _parse_native(lines: bytes, count: int, tokens: int, first: int) -> Deliveries:
+    names = [f"c{i}" for i in range(tokens)]
     wanted = names[first : first + 5]
-    lines = b"\n".join(replies)
-    if not lines.startswith(_PREFIX) or lines.count(b"\n" + _PREFIX) != len(replies) - 1:
-        raise _not_acks(replies)
+    if not lines.startswith(_PREFIX) or lines.count(b"\n" + _PREFIX) != count - 1:
+        raise _not_acks(lines)
     try:
         table = pa_csv.read_csv(
             pa.py_buffer(lines),
@@ -107,19 +110,11 @@ def _parse_native(replies: list[bytes], first: int) -> Deliveries:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise _not_acks(replies) from error
-    if table.num_rows != len(replies):  # a line break inside one of them
-        raise _not_acks(replies)
-    columns = [_to_array(table.column(name)) for name in wanted]
-    return Deliveries(columns[0], columns[1], columns[2], columns[3], columns[4][-1])
-
-
-def _to_array(column: pa.ChunkedArray) -> array[int]:
-    values: array[int] = array("q")
-    for chunk in column.chunks:
-        data = memoryview(chunk.buffers()[1])
-        values.frombytes(data[chunk.offset * 8 : (chunk.offset + len(chunk)) * 8])
-    return values
+        raise _not_acks(lines) from error
+    if table.num_rows != count:  # a line break inside one of them
+        raise _not_acks(lines)
+    columns = [table.column(name).to_numpy() for name in wanted]
+    return Deliveries(columns[0], columns[1], columns[2], columns[3], int(columns[4][-1]))
 
 
 def in_order(
@@ -146,19 +141,18 @@ def in_order(
         consumer_sequence: the next one expected.
         is_filtered: the consumer skips subjects, so holes in the stream sequence mean nothing.
     """
+    taken = taken.joined()
     try:
-        facts = parse_replies(taken.replies)
+        facts = parse_replies(taken)
     except ValueError:
         return _foreign(consumer_sequence)
     count = len(taken)
     good, broken = count, None
-    if facts.consumer_sequences != array("q", range(consumer_sequence, consumer_sequence + count)) or (
-        facts.delivered.count(1) != count
-    ):
+    is_run = (facts.consumer_sequences == np.arange(consumer_sequence, consumer_sequence + count)).all()
+    if not is_run or (facts.delivered != 1).any():
         good, broken = _first_break(facts, consumer_sequence)
-    skip = 0
-    while skip < good and facts.sequences[skip] <= after_sequence and facts.server_ns[skip] <= after_server_ns:
-        skip += 1
+    is_old = (facts.sequences[:good] <= after_sequence) & (facts.server_ns[:good] <= after_server_ns)
+    skip = good if is_old.all() else int(is_old.argmin())
     if skip < good and facts.sequences[skip] <= after_sequence:
         return Ordered(
             None,
@@ -169,7 +163,7 @@ def in_order(
             facts.pending,
             "sequence_reused",
             is_reused=True,
-            reused_sequence=facts.sequences[skip],
+            reused_sequence=int(facts.sequences[skip]),
         )
     group: MessageGroup | None = None
     missing: tuple[tuple[int, int], ...] = ()
@@ -186,7 +180,7 @@ def in_order(
         group,
         skip,
         missing,
-        [taken.replies[good - 1]] if good else [],
+        [_reply(taken, good - 1)] if good else [],
         consumer_sequence + good,
         facts.pending,
         broken,
@@ -199,29 +193,21 @@ def _foreign(consumer_sequence: int) -> Ordered:
 
 
 def _first_break(facts: Deliveries, consumer_sequence: int) -> tuple[int, str]:
-    for index, (delivered, got) in enumerate(zip(facts.delivered, facts.consumer_sequences, strict=True)):
-        if got != consumer_sequence + index:
-            return index, "consumer_sequence_jumped"
-        if delivered != 1:
-            return index, "redelivered"
-    raise AssertionError("called for an unbroken run")
+    jumped = facts.consumer_sequences != np.arange(consumer_sequence, consumer_sequence + len(facts.consumer_sequences))
+    index = int((jumped | (facts.delivered != 1)).argmax())
+    return index, "consumer_sequence_jumped" if jumped[index] else "redelivered"
 
 
-def _holes(sequences: array[int], after_sequence: int) -> tuple[list[tuple[int, int]], int]:
+def _holes(sequences: Numbers, after_sequence: int) -> tuple[list[tuple[int, int]], int]:
     """Ranges that the stream skipped, and how many leading sequences rise strictly."""
-    first = sequences[0]
+    first = int(sequences[0])
     holes = [(after_sequence + 1, first - 1)] if 0 <= after_sequence < first - 1 else []
-    if sequences == array("q", range(first, first + len(sequences))):
-        return holes, len(sequences)
-    previous = first
-    for index in range(1, len(sequences)):
-        sequence = sequences[index]
-        if sequence <= previous:
-            return holes, index
-        if sequence > previous + 1:
-            holes.append((previous + 1, sequence - 1))
-        previous = sequence
-    return holes, len(sequences)
+    steps = np.diff(sequences)
+    falls = np.flatnonzero(steps <= 0)
+    rising = int(falls[0]) + 1 if len(falls) else len(sequences)
+    jumps = np.flatnonzero(steps[: rising - 1] > 1).tolist()
+    holes += [(int(sequences[index]) + 1, int(sequences[index + 1]) - 1) for index in jumps]
+    return holes, rising
 
 
 def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callable[[int, int], bool | None]) -> Ordered:
@@ -234,13 +220,14 @@ def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callab
         is_held: (sequence, server ns) -> True: durable with us; False: new; None: the sequence was used before.
     """
     try:
-        facts = parse_replies(taken.replies)
+        facts = parse_replies(taken)
     except ValueError:
         return _foreign(0)
     keep: list[int] = []
     batch: set[int] = set()
     duplicates, is_reused = 0, False
-    for index, (sequence, server_ns) in enumerate(zip(facts.sequences, facts.server_ns, strict=True)):
+    pairs = zip(facts.sequences.tolist(), facts.server_ns.tolist(), strict=True)
+    for index, (sequence, server_ns) in enumerate(pairs):
         held = is_held(sequence, server_ns)
         if held is None:
             is_reused = True
@@ -253,39 +240,18 @@ def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callab
     seen = index if is_reused else len(taken)
     group = None
     if keep:
-        sequences = array("q", [facts.sequences[i] for i in keep])
-        group = build_group(
-            taken, keep, incarnation, ingest_ns, sequences, array("q", [facts.server_ns[i] for i in keep])
-        )
+        group = build_group(taken, keep, incarnation, ingest_ns, facts.sequences[keep], facts.server_ns[keep])
     broken = "sequence_reused" if is_reused else None
-    reused_sequence = facts.sequences[seen] if is_reused else 0
-    acks, left_out = taken.replies[:seen], tuple(taken.replies[seen:])
+    reused_sequence = int(facts.sequences[seen]) if is_reused else 0
+    replies = taken.replies()
+    acks, left_out = replies[:seen], tuple(replies[seen:])
     return Ordered(group, duplicates, (), acks, 0, facts.pending, broken, is_reused, reused_sequence, left_out)
 
 
-def build_group(
-    taken: Taken,
-    keep: range | list[int],
-    incarnation: int,
-    ingest_ns: int,
-    sequences: array[int],
-    server_ns: array[int],
-) -> MessageGroup:
-    """The chosen messages as one group. Fast for an unbroken range, which is the normal case."""
-    if len(keep) == len(taken):
-        subjects, payloads, headers = taken.subjects, taken.payloads, taken.headers
-    else:
-        subjects = [taken.subjects[i] for i in keep]
-        payloads = [taken.payloads[i] for i in keep]
-        headers = {new: taken.headers[old] for new, old in enumerate(keep) if old in taken.headers}
-    first = subjects[0]
-    distinct: tuple[bytes, ...] = (first,)
-    if subjects.count(first) == len(subjects):
-        codes = array("H", bytes(2 * len(subjects)))
-    else:
-        known: dict[bytes, int] = {}
-        codes = array("H", [known.setdefault(subject, len(known)) for subject in subjects])
-        distinct = tuple(known)
-    blob = b"\n".join([*payloads, b""])
-    offsets = array("I", accumulate(map((1).__add__, map(len, payloads)), initial=0))
-    return MessageGroup(incarnation, ingest_ns, distinct, codes, sequences, server_ns, headers, offsets, blob)
+def _reply(taken: Taken, index: int) -> bytes:
+    """One reply."""
+    for part in taken.parts:
+        if index < len(part):
+            return part.reply(index)
+        index -= len(part)
+    raise IndexError("no such message")

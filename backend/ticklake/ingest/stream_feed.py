@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -180,8 +180,7 @@ class StreamFeed:
         is_filtered: bool,
     ) -> str | None:
         """Wait for messages, log them, ack them, ask for more. Gives a reason when this consumer is over."""
-        if self._writer.has_room and not self._is_closing.is_set():
-            await session.top_up()
+        await self._ask(session)
         frames = intake.frames
         try:
             async with asyncio.timeout(_SILENCE_S):
@@ -194,30 +193,33 @@ class StreamFeed:
             return "reconnected"
         broken = session.read_statuses()
         took = 0
-        while intake.payloads and broken != "reconnected":
-            taken = intake.take()
-            took += len(taken)
-            session.received(len(taken), taken.payload_bytes)
-            ordered = await self._log_taken(taken, cursor, is_explicit, is_filtered)
-            for ack in ordered.acks:
-                await self._wire.publish(ack.decode("ascii"), b"+ACK")
-            self._has_progress = True
-            if ordered.is_reused:
-                created_ns = self._writer.lane.incarnation.created_ns
-                await self._new_incarnation(
-                    Finding.REUSED,
-                    created_ns,
-                    after=0,
-                    after_server_ns=self._writer.lane.position.server_ns,
-                    known_below=ordered.reused_sequence,
-                )
-            if ordered.broken is not None:
-                cursor.left_out = [*ordered.left_out, *(intake.take().replies if is_explicit else ())]
-                self.state = replace(self.state, redelivered=self.state.redelivered + 1)
-                self._metrics.redelivered_total.labels(self._writer.name).inc(len(taken))
-                return ordered.broken
-            self.state = replace(self.state, pending=ordered.pending)
-            self._metrics.consumer_pending.labels(self._writer.name).set(ordered.pending)
+        logging: Awaitable[None] | None = None
+        try:
+            while intake.messages and broken != "reconnected":
+                taken = intake.take()
+                took += len(taken)
+                session.received(len(taken), taken.payload_bytes)
+                await self._ask(session)  # the server goes on while we order and log
+                ordered = await self._prepare(taken, cursor, is_explicit, is_filtered)
+                if logging is not None:
+                    before, logging = logging, None
+                    await before
+                logging = self._acked(ordered, self._writer.log(ordered))
+                if is_explicit or ordered.broken is not None:  # what comes next depends on what the log holds
+                    before, logging = logging, None
+                    await before
+                if ordered.is_reused:
+                    await self._reuse(ordered.reused_sequence)
+                if ordered.broken is not None:
+                    cursor.left_out = [*ordered.left_out, *(intake.take().replies() if is_explicit else ())]
+                    self.state = replace(self.state, redelivered=self.state.redelivered + 1)
+                    self._metrics.redelivered_total.labels(self._writer.name).inc(len(taken))
+                    return ordered.broken
+                self.state = replace(self.state, pending=ordered.pending)
+                self._metrics.consumer_pending.labels(self._writer.name).set(ordered.pending)
+        finally:
+            if logging is not None:
+                await logging
         if broken is not None:
             return broken
         if self._is_closing.is_set():
@@ -226,16 +228,36 @@ class StreamFeed:
             await asyncio.sleep(self._sync_interval_s)
         return None
 
-    async def _log_taken(self, taken: Taken, cursor: _Cursor, is_explicit: bool, is_filtered: bool) -> Ordered:
+    async def _ask(self, session: PullSession) -> None:
+        if self._writer.has_room and not self._is_closing.is_set():
+            await session.top_up()
+
+    async def _prepare(self, taken: Taken, cursor: _Cursor, is_explicit: bool, is_filtered: bool) -> Ordered:
         now_ns = self._clock.wall_ns()
         if is_explicit:
-            return await self._writer.append(partial(_any_order, taken, now_ns))
-        ordered = await self._writer.append(partial(_in_order, taken, now_ns, cursor, is_filtered))
+            return await self._writer.prepare(partial(_any_order, taken, now_ns))
+        ordered = await self._writer.prepare(partial(_in_order, taken, now_ns, cursor, is_filtered))
         cursor.consumer_sequence = ordered.next_consumer_sequence
         if ordered.group is not None:
             cursor.after_sequence = ordered.group.sequences[-1]
             cursor.after_server_ns = ordered.group.server_ns[-1]
         return ordered
+
+    async def _acked(self, ordered: Ordered, logged: Awaitable[None]) -> None:
+        await logged
+        for ack in ordered.acks:
+            await self._wire.publish(ack.decode("ascii"), b"+ACK")
+        self._has_progress = True
+
+    async def _reuse(self, sequence: int) -> None:
+        """A sequence stands for another message now: what we held below it stays, a new life begins."""
+        await self._new_incarnation(
+            Finding.REUSED,
+            self._writer.lane.incarnation.created_ns,
+            after=0,
+            after_server_ns=self._writer.lane.position.server_ns,
+            known_below=sequence,
+        )
 
     async def _stream_facts(self) -> StreamFacts:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -38,10 +38,15 @@ class BatchWriter(Protocol):
     name: str
     lane: Lane
 
-    async def append(self, make: Callable[[Lane], BatchT]) -> BatchT:
-        """Run `make` on the log thread and log what it gives. Durable when this returns.
+    async def prepare(self, make: Callable[[Lane], BatchT]) -> BatchT:
+        """Run `make` on a thread of its own, perhaps while an earlier batch is being logged."""
+        ...
 
-        A full disk makes this wait until there is room; nothing is lost meanwhile.
+    def log(self, batch: Batch) -> Awaitable[None]:
+        """Begin to log a batch at once. It is durable, and only then, when what this gives has been awaited.
+
+        One at a time, in the order they were prepared. A full disk makes it wait until there is room; nothing is lost
+        meanwhile.
 
         Raises:
             DiskError: never retry; leave without acks.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from ticklake.base.clock import Clock
 from ticklake.base.errors import OutOfRoomError
 from ticklake.base.metrics import Metrics
 from ticklake.lake.ledger import LedgerEntry
-from ticklake.sink.feed import BatchT
+from ticklake.sink.feed import Batch, BatchT
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy
 from ticklake.sink.segment import Segment
@@ -57,6 +57,7 @@ class LaneWriter:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
+        self._order_thread = ThreadPoolExecutor(1, thread_name_prefix=f"order-{lane.name}")
         self._log_thread = ThreadPoolExecutor(1, thread_name_prefix=f"log-{lane.name}")
         self._commit_thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{lane.name}")
         self._changed = asyncio.Event()  # something to flush may have come, or the end is near
@@ -69,30 +70,32 @@ class LaneWriter:
 
     # --- for the feed -------------------------------------------------------------------------------------------------
 
-    async def append(self, make: Callable[[Lane], BatchT]) -> BatchT:
-        """Run `make` on the log thread and log its group. Durable when this returns; see `BatchWriter`."""
+    async def prepare(self, make: Callable[[Lane], BatchT]) -> BatchT:
+        """Run `make` on the order thread; see `BatchWriter`."""
+        return await asyncio.get_running_loop().run_in_executor(self._order_thread, make, self.lane)
+
+    def log(self, batch: Batch) -> Awaitable[None]:
+        """Log a batch on the log thread, which begins at once; see `BatchWriter`."""
         loop = asyncio.get_running_loop()
-        batch = await loop.run_in_executor(self._log_thread, self._make_batch, make)
+        if batch.duplicates:  # once: logging the group may be tried many times
+            loop.run_in_executor(self._log_thread, self.lane.note_duplicates, batch.duplicates)
+        return self._logged(batch, loop.run_in_executor(self._log_thread, self._log_batch, batch))
+
+    async def _logged(self, batch: Batch, attempt: asyncio.Future[float]) -> None:
         while True:
             try:
-                took_s = await loop.run_in_executor(self._log_thread, self._log_batch, batch)
+                took_s = await attempt
                 break
             except OutOfRoomError as error:
                 self._enter_out_of_room(error)
                 self._policy.ask()  # a commit frees log space
                 self._changed.set()
                 await asyncio.sleep(_ROOM_RETRY_S)
+                attempt = asyncio.get_running_loop().run_in_executor(self._log_thread, self._log_batch, batch)
         self._leave_out_of_room()
         self._account(batch, took_s)
-        return batch
 
-    def _make_batch(self, make: Callable[[Lane], BatchT]) -> BatchT:
-        batch = make(self.lane)
-        if batch.duplicates:
-            self.lane.note_duplicates(batch.duplicates)  # once: logging the group may be tried many times
-        return batch
-
-    def _log_batch(self, batch: BatchT) -> float:
+    def _log_batch(self, batch: Batch) -> float:
         begin_s = self._clock.monotonic_s()
         self.unsynced_since_ns = self._clock.wall_ns()
         if batch.group is not None:
@@ -100,7 +103,7 @@ class LaneWriter:
         self.unsynced_since_ns = None
         return self._clock.monotonic_s() - begin_s
 
-    def _account(self, batch: BatchT, took_s: float) -> None:
+    def _account(self, batch: Batch, took_s: float) -> None:
         count = len(batch.group) if batch.group is not None else 0
         missing = sum(last - first + 1 for first, last in batch.missing)
         self.counts.received += count + batch.duplicates
@@ -199,8 +202,8 @@ class LaneWriter:
             await asyncio.get_running_loop().run_in_executor(self._log_thread, self.lane.close)
         except OutOfRoomError as error:  # all is in files by now; only the mark of a graceful end is missing
             self._log.warning("sink.closed_without_mark", error=str(error), next_step="none: nothing is lost")
-        self._log_thread.shutdown()
-        self._commit_thread.shutdown()
+        for thread in (self._order_thread, self._log_thread, self._commit_thread):
+            thread.shutdown()
 
     async def _seal_and_commit(self, seal: Callable[[], Segment | None]) -> None:
         """Seal the open segment on the log thread, commit it on the commit thread; one at a time, in order."""

@@ -65,14 +65,13 @@ def fast(chunks: list[bytes], *, is_core: bool = False) -> tuple[list[Event], li
         parser = LaneParser(recorder, {str(LANE).encode(): intake})  # type: ignore[arg-type]
         for chunk in chunks:
             await parser.parse(chunk)
-            assert intake.arrived.is_set() or not intake.payloads
+            assert intake.arrived.is_set() or not intake.messages
         return intake, bytes(parser.buf)
 
     intake, rest = asyncio.run(feed())
-    taken = intake.take()
     lane = [
-        ("msg", LANE, taken.subjects[i], taken.replies[i], taken.headers.get(i, b""), taken.payloads[i])
-        for i in range(len(taken))
+        ("msg", LANE, subject, reply, header or b"", payload)
+        for subject, reply, header, payload in intake.take().messages()
     ]
     return recorder.events, lane, rest
 
@@ -173,10 +172,10 @@ def test_a_frame_that_is_not_yet_whole_waits_and_a_reset_forgets_it() -> None:
         intake = Intake()
         parser = LaneParser(Recorder(), {b"7": intake})  # type: ignore[arg-type]
         await parser.parse(b"MSG m 7 r 1000\r\nhalf")
-        assert not intake.payloads
+        assert not intake.messages
         parser.reset()  # the connection broke
         await parser.parse(frame(LANE, b"m", b"r", b"", b"after"))
-        return intake.payloads
+        return [payload for *_, payload in intake.take().messages()]
 
     assert asyncio.run(feed()) == [b"after"]
 

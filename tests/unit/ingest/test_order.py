@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
-
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticklake.ingest.intake import Taken
-from ticklake.ingest.order import Ordered, any_order, build_group, in_order, parse_replies
+from ticklake.ingest.group import build_group
+from ticklake.ingest.intake import Loose, Taken
+from ticklake.ingest.order import Ordered, any_order, in_order, parse_replies
 
 Row = tuple[int, int, int, int]  # delivered, stream sequence, consumer sequence, server ns
 FORMS = ("$JS.ACK.S.C.", "$JS.ACK.hub.ACCHASH.S.C.", "$JS.ACK._.ACCHASH.S.C.")
@@ -22,7 +22,15 @@ def replies(rows: list[Row], *, form: str = FORMS[0], tail: str = "") -> list[by
 def taken(rows: list[Row], *, headers: dict[int, bytes] | None = None) -> Taken:
     payloads = [b"payload %d" % sequence for _, sequence, _, _ in rows]
     subjects = [b"market.%d" % (sequence % 3) for _, sequence, _, _ in rows]
-    return Taken(subjects, replies(rows), payloads, headers or {}, sum(map(len, payloads)))
+    return whole(Loose(subjects, replies(rows), payloads, headers or {}))
+
+
+def whole(*parts: Loose) -> Taken:
+    return Taken(parts, sum(len(payload) for part in parts for payload in part.payloads))
+
+
+def acks(lines: list[bytes]) -> Taken:
+    return whole(Loose([b"s"] * len(lines), lines, [b""] * len(lines)))
 
 
 def run(*sequences: int, first_consumer: int = 1) -> list[Row]:
@@ -58,8 +66,8 @@ NUMBERS = st.integers(0, 2**63 - 1)
 )
 def test_the_native_and_the_python_parser_give_the_same_columns(rows: list[Row], form: str, has_token: bool) -> None:
     lines = replies(rows, form=form, tail=".x7Kq" if has_token and form != FORMS[0] else "")
-    native = parse_replies(lines)
-    parts = [parse_replies(lines[at : at + 30]) for at in range(0, len(lines), 30)]  # below the native threshold
+    native = parse_replies(acks(lines))
+    parts = [parse_replies(acks(lines[at : at + 30])) for at in range(0, len(lines), 30)]  # below the native threshold
     for name in ("delivered", "sequences", "consumer_sequences", "server_ns"):
         assert list(getattr(native, name)) == [number for part in parts for number in getattr(part, name)], name
     assert native.pending == parts[-1].pending == 1
@@ -83,14 +91,14 @@ def test_the_native_and_the_python_parser_give_the_same_columns(rows: list[Row],
 def test_what_is_no_ack_subject_is_an_error_and_never_a_number(garbage: bytes, count: int) -> None:
     lines = [*replies(run(*range(1, count))), garbage]
     with pytest.raises(ValueError, match="ack subjects"):
-        parse_replies(lines)
+        parse_replies(acks(lines))
 
 
 @pytest.mark.parametrize("count", [2, 70])
 def test_two_forms_in_one_batch_are_an_error(count: int) -> None:
     lines = replies(run(*range(1, count)))
     with pytest.raises(ValueError, match="ack subjects"):
-        parse_replies([*lines, *replies(run(9), form=FORMS[1])])
+        parse_replies(acks([*lines, *replies(run(9), form=FORMS[1])]))
 
 
 # --- in_order ---------------------------------------------------------------------------------------------------------
@@ -216,7 +224,7 @@ def test_any_order_of_only_known_messages_makes_no_group() -> None:
 def test_a_frame_that_is_no_jetstream_message_ends_this_consumer_and_nothing_else(is_ordered: bool) -> None:
     """Who reads our inbox name off the wire may publish to it; that must not stop the service."""
     batch = taken(run(1, 2))
-    batch.replies[1] = b"somebody.else"
+    batch.parts[0].replies[1] = b"somebody.else"
     if is_ordered:
         result = in_order(
             batch,
@@ -246,14 +254,18 @@ def test_a_group_holds_exactly_the_chosen_messages(
     messages: list[tuple[bytes, bytes | None, bytes]], data: st.DataObject
 ) -> None:
     keep = sorted(data.draw(st.sets(st.integers(0, len(messages) - 1), min_size=1)))
-    whole = Taken(
-        [subject for subject, _, _ in messages],
-        [b""] * len(messages),
-        [payload for _, _, payload in messages],
-        {i: header for i, (_, header, _) in enumerate(messages) if header is not None},
-        0,
-    )
-    group = build_group(whole, keep, 3, 5, array("q", keep), array("q", keep))
+    at = data.draw(st.integers(0, len(messages)))
+    parts = [
+        Loose(
+            [subject for subject, _, _ in part],
+            [b""] * len(part),
+            [payload for _, _, payload in part],
+            {i: header for i, (_, header, _) in enumerate(part) if header is not None},
+        )
+        for part in (messages[:at], messages[at:])
+        if part
+    ]
+    group = build_group(whole(*parts), keep, 3, 5, np.array(keep), np.array(keep))
     found = [
         (group.subjects[code], group.headers.get(i), group.payload(i)) for i, code in enumerate(group.subject_codes)
     ]

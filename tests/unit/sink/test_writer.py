@@ -92,11 +92,15 @@ def stored(disk: CrashDisk) -> list[int]:
     return sorted(number for path, body in files.items() for number in model_ids(path, body))
 
 
-async def test_what_append_answered_survives_the_death_of_the_process() -> None:
+async def append(writer: LaneWriter, make: Callable[[Lane], Brought]) -> None:
+    await writer.log(await writer.prepare(make))
+
+
+async def test_what_log_answered_survives_the_death_of_the_process() -> None:
     disk = CrashDisk()
     writer, _ = new_writer(disk)
     async with running(writer):
-        await writer.append(messages(1, 2))
+        await append(writer, messages(1, 2))
         dead = disk.restart()
     assert open_lane(dead).position.sequence == 2
     assert stored(dead) == [1, 2]
@@ -106,13 +110,13 @@ async def test_a_full_rule_flushes_and_the_end_flushes_the_rest() -> None:
     disk = CrashDisk()
     writer, clock = new_writer(disk, rows=3)
     async with running(writer):
-        await writer.append(messages(1, 2))
+        await append(writer, messages(1, 2))
         assert writer.waiting_since_s == 0.0
-        await writer.append(messages(3, 4))
+        await append(writer, messages(3, 4))
         await until(lambda: writer.counts.stored == 4, "four messages are stored")
         assert writer.waiting_since_s is None
         clock.advance(5.0)
-        await writer.append(messages(5))
+        await append(writer, messages(5))
     assert stored(disk) == [1, 2, 3, 4, 5]
     counts = writer.counts
     assert (counts.received, counts.stored, counts.quarantined, counts.duplicates) == (5, 5, 0, 0)
@@ -124,7 +128,7 @@ async def test_an_order_to_flush_is_done_now() -> None:
     disk = CrashDisk()
     writer, _ = new_writer(disk)
     async with running(writer):
-        await writer.append(messages(1))
+        await append(writer, messages(1))
         assert stored(disk) == []
         writer.flush()
         await until(lambda: stored(disk) == [1], "the message is in the lake")
@@ -134,9 +138,9 @@ async def test_duplicates_and_gaps_are_booked_once() -> None:
     disk = CrashDisk()
     writer, _ = new_writer(disk)
     async with running(writer):
-        await writer.append(messages(1, duplicates=2))
-        await writer.append(messages(duplicates=3))
-        await writer.append(messages(5, missing=((2, 4),)))
+        await append(writer, messages(1, duplicates=2))
+        await append(writer, messages(duplicates=3))
+        await append(writer, messages(5, missing=((2, 4),)))
     counts = writer.counts
     assert (counts.received, counts.stored, counts.duplicates, counts.missing) == (7, 2, 5, 3)
     [entry] = read_ledger(disk, DATA)
@@ -149,9 +153,9 @@ async def test_a_full_disk_holds_the_feed_back_loses_nothing_and_counts_nothing_
     wakes: list[bool] = []
     writer.on_room(lambda: wakes.append(True))
     async with running(writer):
-        await writer.append(messages(1))
+        await append(writer, messages(1))
         disk.faults = Faults(no_room_from=disk.writes + 1)
-        waiting = asyncio.ensure_future(writer.append(messages(3, duplicates=2, missing=((2, 2),))))
+        waiting = asyncio.ensure_future(append(writer, messages(3, duplicates=2, missing=((2, 2),))))
         await until(lambda: writer.out_of_room_since_ns is not None, "the writer noticed the full disk")
         assert (writer.has_room, waiting.done()) == (False, False)
         tries = disk.writes
@@ -160,7 +164,7 @@ async def test_a_full_disk_holds_the_feed_back_loses_nothing_and_counts_nothing_
         await waiting
         assert writer.has_room
         assert wakes, "the feed must be told"
-        await writer.append(messages(4))
+        await append(writer, messages(4))
     assert stored(disk) == [1, 3, 4]
     entries = read_ledger(disk, DATA)
     assert [sum(entry.duplicates for entry in entries), sum(entry.received for entry in entries)] == [2, 5]
@@ -171,9 +175,9 @@ async def test_a_full_log_is_committed_at_once_because_that_frees_room() -> None
     disk = CrashDisk()
     writer, _ = new_writer(disk)
     async with running(writer):
-        await writer.append(messages(1))
+        await append(writer, messages(1))
         disk.faults = Faults(no_room_from=disk.writes + 1, no_room_until=disk.writes + 2)
-        waiting = asyncio.ensure_future(writer.append(messages(2)))
+        waiting = asyncio.ensure_future(append(writer, messages(2)))
         await until(lambda: stored(disk) == [1], "what was in the log is in the lake, long before its time")
         await waiting
     assert stored(disk) == [1, 2]
@@ -184,8 +188,8 @@ async def test_a_full_segment_holds_the_feed_back_until_it_is_committed() -> Non
     writer, _ = new_writer(disk, bytes_max=20)
     wakes: list[bool] = []
     writer.on_room(lambda: wakes.append(writer.has_room or True))
-    await writer.append(_first)
-    await writer.append(messages(1, 2, 3))
+    await append(writer, _first)
+    await append(writer, messages(1, 2, 3))
     assert not writer.has_room, "nobody commits yet"
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         group.create_task(writer.run(), name="writer")
@@ -207,7 +211,7 @@ async def test_hold_is_a_second_brake() -> None:
     async with running(writer):
         writer.hold(True)
         assert not writer.has_room
-        await writer.append(messages(1))  # what is here is still taken
+        await append(writer, messages(1))  # what is here is still taken
         assert not writer.has_room
         writer.hold(False)
         assert writer.has_room
@@ -219,12 +223,12 @@ async def test_a_failed_sync_ends_the_writer_and_nothing_is_taken_after_it() -> 
     writer, _ = new_writer(disk)
     with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012 - the group comes from the end of the block
         async with running(writer):
-            await writer.append(messages(1))
+            await append(writer, messages(1))
             disk.faults = Faults(sync_fails_at=disk.syncs + 1)
             with pytest.raises(DiskError):
-                await writer.append(messages(2))
+                await append(writer, messages(2))
             with pytest.raises(DiskError, match="start again"):
-                await writer.append(messages(2))
+                await append(writer, messages(2))
             writer.flush()
     assert caught.group_contains(DiskError)
     assert writer.counts.received == 1
@@ -236,10 +240,10 @@ async def test_a_new_incarnation_commits_what_waits_first() -> None:
     disk = CrashDisk()
     writer, _ = new_writer(disk)
     async with running(writer):
-        await writer.append(messages(1, 2))
+        await append(writer, messages(1, 2))
         await writer.new_incarnation(created_ns=8, reason="stream_recreated", start_sequence=1, start_after_ns=0)
         assert stored(disk) == [1, 2]
-        await writer.append(messages(1))
+        await append(writer, messages(1))
     assert [(entry.incarnation, entry.received) for entry in read_ledger(disk, DATA)] == [(1, 2), (2, 1)]
 
 
@@ -252,7 +256,7 @@ async def test_appends_flushes_and_new_lives_together_keep_the_books() -> None:
         for step in range(60):
             fresh = range(sequence + 1, sequence + 1 + rng.randrange(1, 5))
             sequence = fresh[-1]
-            await writer.append(messages(*fresh, duplicates=rng.randrange(2)))
+            await append(writer, messages(*fresh, duplicates=rng.randrange(2)))
             if rng.random() < 0.2:
                 writer.flush()
             if step in (20, 40):
