@@ -14,7 +14,7 @@ from ticklake.readers import scan
 from ticklake.readers.dates import available_dates
 from ticklake.readers.frames import Frame, as_frame
 from ticklake.readers.frontmonth import FrontMonth, Metric, choose_front_month
-from ticklake.readers.listing import DataFile, list_files
+from ticklake.readers.listing import DataFile, list_paths
 from ticklake.readers.place import find_place
 from ticklake.readers.query import Day, Selection, TimeRange, closed, day_of, days_of, values_of
 from ticklake.readers.relation import Relation, checked_columns, relation_of
@@ -189,8 +189,7 @@ class BronzeReader:
         relation = self._relation(TRADES)
         day = day_of(date)
         selection = Selection(values=frozenset({symbol}), dates=frozenset({day}))
-        files = list_files(self._root / relation.folder, relation.keys, selection)
-        key = (symbol, day, metric, *((file.path, file.size_bytes) for file in files))
+        key = (symbol, day, metric, *list_paths(self._root / relation.folder, relation.keys, selection))
         if key not in self._front_months:
             trades = scan.read(self._root, relation, selection, columns=["contract", "size"])
             self._front_months[key] = choose_front_month(trades, day=day, symbol=symbol, metric=metric)

@@ -69,8 +69,15 @@ def list_files(base: Path, keys: Sequence[str], selection: Selection = EVERYTHIN
     Raises:
         ForeignEntryError: a folder or Parquet file lies where only partition folders belong.
     """
-    wanted = _wanted_names(keys, selection)
-    return sorted(_walk(str(base), tuple(keys), "", None, selection, wanted), key=lambda file: file.path)
+    found = _walk(str(base), tuple(keys), "", None, selection, _wanted_names(keys, selection))
+    files = [DataFile(path=entry.path, folder=folder, size_bytes=entry.stat().st_size) for entry, folder in found]
+    return sorted(files, key=lambda file: file.path)
+
+
+def list_paths(base: Path, keys: Sequence[str], selection: Selection = EVERYTHING) -> list[str]:
+    """The paths of the same files, without a look at each: enough to see whether anything was added or removed."""
+    found = _walk(str(base), tuple(keys), "", None, selection, _wanted_names(keys, selection))
+    return sorted(entry.path for entry, _ in found)
 
 
 def has_files(base: Path, keys: Sequence[str], selection: Selection = EVERYTHING) -> bool:
@@ -125,7 +132,8 @@ def _walk(
     day: date | None,
     selection: Selection,
     wanted: frozenset[str] | None,
-) -> Iterator[DataFile]:
+) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """The data files as directory entries, each with its partition folders."""
     try:
         entries = list(os.scandir(path))
     except FileNotFoundError:
@@ -162,7 +170,9 @@ def _look(
     return day, wanted is None or entry.name in wanted
 
 
-def _leaf(entry: os.DirEntry[str], folder: str, day: date | None, selection: Selection) -> Iterator[DataFile]:
+def _leaf(
+    entry: os.DirEntry[str], folder: str, day: date | None, selection: Selection
+) -> Iterator[tuple[os.DirEntry[str], str]]:
     if entry.is_dir(follow_symlinks=False):
         raise ForeignEntryError(entry.path, what="a folder where only data files belong")
     if not entry.name.endswith(SUFFIX):
@@ -172,7 +182,7 @@ def _leaf(entry: os.DirEntry[str], folder: str, day: date | None, selection: Sel
     until_ns = selection.range.until_ns
     if until_ns is not None and day is not None and _starts_ns(entry.name, day) >= until_ns:
         return  # its earliest event comes after the range
-    yield DataFile(path=entry.path, folder=folder, size_bytes=entry.stat().st_size)
+    yield entry, folder
 
 
 def _starts_ns(name: str, day: date) -> int:

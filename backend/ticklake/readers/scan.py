@@ -98,7 +98,8 @@ def read(
         rows = frame.select(list(needed)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise name_the_culprit(files, relation, error) from error
-    return _present(sort_rows(rows, relation).lazy(), relation, columns=wanted, as_datetime=as_datetime).collect()
+    rows = sort_rows(rows, relation).select(wanted)
+    return rows.with_columns(_stamps(relation, wanted)) if as_datetime else rows
 
 
 def find_files(root: Path, relation: Relation, selection: Selection) -> list[DataFile]:
@@ -181,11 +182,13 @@ def _present(
     """The asked columns, with times as timestamps beside them when asked."""
     wanted = checked_columns(relation, columns)
     frame = frame.select(wanted)
-    if not as_datetime:
-        return frame
-    times = [name for name in wanted if name.endswith("_ns") and relation.polars_schema[name] == pl.Int64]
-    stamps = [
+    return frame.with_columns(_stamps(relation, wanted)) if as_datetime else frame
+
+
+def _stamps(relation: Relation, columns: Sequence[str]) -> list[pl.Expr]:
+    """Beside each time `..._ns` the same as a timestamp."""
+    times = [name for name in columns if name.endswith("_ns") and relation.polars_schema[name] == pl.Int64]
+    return [
         pl.from_epoch(name, time_unit="ns").dt.replace_time_zone("UTC").alias(f"{name.removesuffix('_ns')}_utc")
         for name in times
     ]
-    return frame.with_columns(stamps)
