@@ -16,7 +16,17 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from tests.benchmarks import arrow, jetstream, live, memory, reader, replay
+from tests.benchmarks import (
+    arrow,
+    jetstream,
+    live,
+    memory,
+    reader,
+    records_bars,
+    records_decisions,
+    records_registry,
+    replay,
+)
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.machine import machine_facts
 from tests.benchmarks.scale import Scale, quick
@@ -30,6 +40,9 @@ BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
     "live": live.measure,
     "memory": memory.measure,
     "reader": reader.measure,
+    "decisions": records_decisions.measure,
+    "bars": records_bars.measure,
+    "registry": records_registry.measure,
 }
 
 

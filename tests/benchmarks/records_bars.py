@@ -1,41 +1,37 @@
-"""1,000,000 bars: upsert and range read against bare Polars, in turns. Prints a table.
-
-    PYTHONPATH=backend python -m tests.benchmarks.records_bars
+"""Bars: upsert and range read against bare Polars, in turns.
 
 Bare Polars does the same work without promises: it reads, concatenates, removes duplicates, sorts and writes, once with
-a file per month like the store, once with a single file; no check of values, no lock, no fsync. The figures are those
-of the least disturbed round of each side, because the machine has other work.
+a file per month like the store, once with a single file; no check of values, no lock, no fsync. The ratio is that of
+the least disturbed round of each side to the faster reference.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import polars as pl
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.scale import Scale
 
 from ticklake.stores.file_store import FileDataStore
 
-ROWS: Final = 1_000_000
-ROUNDS: Final = 5
 READS: Final = 5
 RATIO_MAX: Final = 1.5
 FIRST: Final = datetime(2024, 1, 1, tzinfo=UTC)
-RANGE: Final = (FIRST + timedelta(days=100), FIRST + timedelta(days=400))
 
 
-def bars(seed: int) -> pl.DataFrame:
-    """Two years of 1-minute bars."""
-    minutes = pl.datetime_range(FIRST, FIRST + timedelta(minutes=ROWS - 1), "1m", time_unit="us", eager=True)
-    price = (pl.int_range(ROWS) % 2000 * 0.25 + 100).cast(pl.Float64)
+def bars(rows: int, seed: int) -> pl.DataFrame:
+    """1-minute bars; a million are two years."""
+    minutes = pl.datetime_range(FIRST, FIRST + timedelta(minutes=rows - 1), "1m", time_unit="us", eager=True)
+    price = (pl.int_range(rows) % 2000 * 0.25 + 100).cast(pl.Float64)
     columns = [
         price.shuffle(seed=seed + number).alias(name) for number, name in enumerate(("open", "high", "low", "close"))
     ]
-    volume = pl.int_range(ROWS).shuffle(seed=seed).cast(pl.Float64).alias("volume")
+    volume = pl.int_range(rows).shuffle(seed=seed).cast(pl.Float64).alias("volume")
     return pl.DataFrame({"start": minutes}).with_columns(*columns, volume)
 
 
@@ -54,11 +50,6 @@ def upsert_bare_months(folder: Path, rows: pl.DataFrame) -> None:
         upsert_bare(folder / f"{month}.parquet", part)
 
 
-def read_bare(files: str) -> pl.DataFrame:
-    """The bars of the range."""
-    return pl.scan_parquet(files).filter(pl.col("start").is_between(*RANGE)).collect()
-
-
 def seconds(work: Callable[[], object]) -> float:
     """How long it takes."""
     begun = time.perf_counter()
@@ -66,9 +57,10 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def measure(base: Path, first: pl.DataFrame, second: pl.DataFrame) -> dict[str, tuple[float, float, float]]:
+def one_round(base: Path, first: pl.DataFrame, second: pl.DataFrame) -> dict[str, tuple[float, float, float]]:
     """Seconds of the store, of bare Polars with months, of bare Polars with one file."""
     store, months, single = FileDataStore(base / "store"), base / "months", base / "single.parquet"
+    span = (FIRST + timedelta(minutes=len(first) // 7), FIRST + timedelta(minutes=len(first) // 7 * 4))
     figures = {}
     for what, rows in (("insert", first), ("upsert, every bar replaced", second)):
         figures[what] = (
@@ -76,41 +68,42 @@ def measure(base: Path, first: pl.DataFrame, second: pl.DataFrame) -> dict[str, 
             seconds(lambda rows=rows: upsert_bare_months(months, rows)),  # type: ignore[misc]
             seconds(lambda rows=rows: upsert_bare(single, rows)),  # type: ignore[misc]
         )
-    found = [
-        store.read_bar_frame("X", *RANGE, timeframe="1m"),
-        read_bare(f"{months}/*.parquet"),
-        read_bare(str(single)),
-    ]
-    assert found[0].equals(found[1])
-    assert found[0].equals(found[2])
+
+    def ours() -> pl.DataFrame:
+        return store.read_bar_frame("X", *span, timeframe="1m")
+
+    def bare(files: str) -> pl.DataFrame:
+        return pl.scan_parquet(files).filter(pl.col("start").is_between(*span)).collect()
+
+    found = ours()
+    assert found.equals(bare(f"{months}/*.parquet"))
+    assert found.equals(bare(str(single)))
     reads = [
-        (
-            seconds(lambda: store.read_bar_frame("X", *RANGE, timeframe="1m")),
-            seconds(lambda: read_bare(f"{months}/*.parquet")),
-            seconds(lambda: read_bare(str(single))),
-        )
+        (seconds(ours), seconds(lambda: bare(f"{months}/*.parquet")), seconds(lambda: bare(str(single))))
         for _ in range(READS)
     ]
     best, best_months, best_single = (min(read[side] for read in reads) for side in range(3))
-    figures["read of 300 days"] = (best, best_months, best_single)
+    figures["read of three sevenths"] = (best, best_months, best_single)
     return figures
 
 
-def main() -> None:
-    """Print the figures and the ratio to the faster of the two references."""
-    first, second = bars(1), bars(2)
+def measure(scale: Scale) -> Iterator[Figure]:
+    """Insert, replace and read one series."""
+    first, second = bars(scale.bars, 1), bars(scale.bars, 2)
     rounds = []
-    for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory() as folder:
-            rounds.append(measure(Path(folder), first, second))
-    print(f"{ROWS:,} bars, best of {ROUNDS} rounds")
-    print(f"{'':28} {'store':>9} {'months':>9} {'one file':>9} {'ratio':>6}  target <= {RATIO_MAX}")
+    for number in range(scale.rounds):
+        folder = scale.folder / f"bars{number}"
+        folder.mkdir()
+        rounds.append(one_round(folder, first, second))
     for what in rounds[0]:
         ours, months, single = (min(figures[what][side] for figures in rounds) for side in range(3))
         ratio = ours / min(months, single)
-        verdict = "met" if ratio <= RATIO_MAX else "MISSED"
-        print(f"{what:28} {ours:7.3f} s {months:7.3f} s {single:7.3f} s {ratio:6.2f}  {verdict}")
-
-
-if __name__ == "__main__":
-    main()
+        yield Figure(
+            what=f"{scale.bars:,} bars: {what}",
+            ours=f"{ours * 1000:,.0f} ms",
+            reference=f"{months * 1000:,.0f} ms: bare Polars, a file per month; {single * 1000:,.0f} ms: one file",
+            ratio=f"{ratio:.2f} x",
+            target=f"<= {RATIO_MAX:g} x",
+            met=ratio <= RATIO_MAX,
+            rounds=tuple(figures[what][0] / min(figures[what][1:]) for figures in rounds),
+        )

@@ -1,7 +1,5 @@
 """Decisions by id and newest of a pair, against the glob-and-mtime method of older stores, on the same files.
 
-    PYTHONPATH=backend python -m tests.benchmarks.records_decisions [DECISIONS]
-
 Every lookup of ours is checked to give what the reference gives. The files are written without fsync, by neither side.
 """
 
@@ -10,25 +8,22 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tests.benchmarks.figures import Figure, limit_figure
+from tests.benchmarks.scale import Scale
 
 from ticklake.stores.decisions import DecisionStore
 
-DECISIONS = 100_000
 PAIRS = tuple(f"PAIR{number:02d}USD" for number in range(50))
 START_S = 1_577_836_800  # 2020-01-01
 LOOKUPS = 2_000
 REFERENCE_LOOKUPS = 5
-ROUNDS = 5
 
 
 class GlobStore:
@@ -80,14 +75,23 @@ def took_ms(call: Callable[[], Any]) -> float:
     return (time.perf_counter() - begin_s) * 1000
 
 
-def measure(folder: Path, decisions: int) -> list[Figure]:
+def measure(scale: Scale) -> Iterator[Figure]:
+    """Fill a folder, then ask it in both ways."""
+    folder = scale.folder / "decisions"
+    folder.mkdir()
+    fill(folder, scale.decisions)
+    yield from compare(folder, scale.decisions, scale.rounds)
+
+
+def compare(folder: Path, decisions: int, rounds: int) -> list[Figure]:
+    """Both sides answer the same questions; ours is checked against the reference."""
     dice = random.Random(11)
     store, reference = DecisionStore({"storage_path": folder}), GlobStore(folder)
     rebuild_ms = took_ms(store.get_decision_count)
     assert store.get_decision_count() == decisions
     reopen_ms = took_ms(lambda: DecisionStore({"storage_path": folder}).get_decision_count())
     gets, ratios, newest, newest_ratios = list[float](), list[float](), list[float](), list[float]()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         ids = [f"decision-{dice.randrange(decisions):08d}" for _ in range(LOOKUPS)]
         ours = median(took_ms(partial(store.get_decision_by_id, each)) for each in ids)
         theirs = median(took_ms(partial(reference.get, each)) for each in ids[:REFERENCE_LOOKUPS])
@@ -119,21 +123,3 @@ def measure(folder: Path, decisions: int) -> list[Figure]:
         Figure("first look with an index", f"{reopen_ms:.1f} ms", "", "", "-", None),
         Figure("save, durable, p50", f"{median(saves):.2f} ms", "", "", "-", None),
     ]  # fmt: skip
-
-
-def main() -> int:
-    decisions = int(sys.argv[1]) if len(sys.argv) > 1 else DECISIONS
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        fill(folder, decisions)
-        figures = measure(folder, decisions)
-    print(f"{'what':<44}{'ours':>14}{'reference':>14}{'ratio':>12}{'target':>12}  met")
-    for figure in figures:
-        met = {True: "yes", False: "NO", None: "-"}[figure.met]
-        ratio = figure.ratio if figure.reference else ""
-        print(f"{figure.what:<44}{figure.ours:>14}{figure.reference:>14}{ratio:>12}{figure.target:>12}  {met}")
-    return 0 if all(figure.met is not False for figure in figures) else 3
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -20,6 +20,9 @@ class Scale:
         live_rounds: of that.
         memory_s: at full speed.
         lake_files: for the reader.
+        decisions: in the store of decisions.
+        bars: of one series.
+        datasets: in the registry.
     """
 
     folder: Path
@@ -31,6 +34,9 @@ class Scale:
     live_rounds: int = 3
     memory_s: float = 60.0
     lake_files: int = 200
+    decisions: int = 100_000
+    bars: int = 1_000_000
+    datasets: int = 10_000
 
     def with_rounds(self, rounds: int) -> Scale:
         """The same with other numbers of rounds."""
@@ -48,4 +54,7 @@ def quick(folder: Path) -> Scale:
         live_s=8.0,
         live_rounds=1,
         memory_s=30.0,
+        decisions=10_000,
+        bars=200_000,
+        datasets=2_000,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,6 +13,7 @@ from ticklake.stores.state import StateConflictError
 
 PROCESSES = 8
 FIRST = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
+_THINKING_S = 0.01  # between reading a state and saving the next one: time for others to come first
 KINDS = ("bar", "fact", "fundamental", "event", "state", "decision")
 
 
@@ -41,6 +43,7 @@ def write(store: FileDataStore, kind: str, process: int, number: int) -> int:
             while True:
                 seen = store.read_strategy_state("shared")
                 version, count = (seen.version, seen.state["n"]) if seen else (0, 0)
+                time.sleep(_THINKING_S)
                 try:
                     store.save_strategy_state("shared", {"n": count + 1}, expected_version=version)
                     break
@@ -54,6 +57,8 @@ def write(store: FileDataStore, kind: str, process: int, number: int) -> int:
 def main(base: str, writes: int, process: int) -> None:
     store = FileDataStore(base)
     done, conflicts = Counter[str](), 0
+    print("ready", flush=True)
+    sys.stdin.readline()  # all begin at once, however long each took to start
     for number in range(writes):
         kind = KINDS[number % len(KINDS)]
         conflicts += write(store, kind, process, done[kind])

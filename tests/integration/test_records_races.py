@@ -23,10 +23,22 @@ def race(base: Path, writes: int) -> int:
     environment = {"PYTHONPATH": ":".join(sys.path), "POLARS_MAX_THREADS": "1", "PATH": ""}
     runs = [
         subprocess.Popen(
-            [*command, str(number)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, str(number)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for number in range(PROCESSES)
     ]
+    for run in runs:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write("go\n")
+        run.stdin.flush()
     conflicts = 0
     for run in runs:
         out, problems = run.communicate(timeout=200)

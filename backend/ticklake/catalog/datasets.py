@@ -139,8 +139,10 @@ class DataRegistry:
         wanted = {"instrument": instrument, "tenor": tenor, "table": table, "status": _status(status)}
         exact = {key: value for key, value in wanted.items() if value is not None}
         needed = set(tags)
-        rows = self._folder.select(("key", "tags"), exact)
-        names = [name for name, has in rows if not needed or needed <= set(has)]
+        if needed:
+            names = [name for name, has in self._folder.select(("key", "tags"), exact) if needed <= set(has)]
+        else:
+            names = [name for (name,) in self._folder.select(("key",), exact)]
         shelves = [shelf for shelf in find_shelf_datasets(self.data_directory) if not self._folder.has(shelf.name)]
         return sorted(names + [shelf.name for shelf in shelves if _shelf_matches(shelf, exact, needed)])
 

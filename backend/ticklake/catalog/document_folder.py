@@ -13,34 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from ticklake.base.clock import Clock, SystemClock
+from ticklake.catalog.folder_index import FolderIndex, Row
 from ticklake.files.atomic import locked, remove, replace, safe_name
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, ConflictError, NotStoredError, UnreadableError
 
 Document = dict[str, Any]
 _SUFFIX: Final = ".json"
-_RACY_NS: Final = 2_000_000_000  # coarsest time stamp of a file system in use: within it two writes may look like one
-_INDEX_FORMAT: Final = "ticklake.index/1"
-
-
-class _Row(msgspec.Struct, array_like=True):
-    """One document in the index: how its file looked, and the indexed fields as JSON values."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-    fields: list[Any]
-
-
-class _Index(msgspec.Struct):
-    format: str
-    fields: list[str]
-    folder_mtime_ns: int
-    made_ns: int
-    rows: dict[str, _Row]
 
 
 class DocumentFolder:
@@ -60,7 +40,7 @@ class DocumentFolder:
         self._fields = ("key", *fields)
         self._clock = clock or SystemClock()
         self._index_path = folder.with_name(f"{folder.name}.index")
-        self._index: _Index | None = None
+        self._index: FolderIndex | None = None
 
     def get(self, key: str) -> Document:
         """The document, a fresh copy.
@@ -127,16 +107,20 @@ class DocumentFolder:
         Raises:
             UnreadableError: a document is damaged; the text names it.
         """
-        return [dict(zip(self._fields, row.fields, strict=True)) for row in self._fresh_index().rows.values()]
+        return [dict(zip(self._fields, values, strict=True)) for values in self.select(self._fields)]
 
-    def select(self, fields: Sequence[str], where: Mapping[str, Any] | None = None) -> list[list[Any]]:
-        """Some indexed fields of the documents whose indexed fields have these values, in order of their keys."""
-        shown = [self._fields.index(name) for name in fields]
-        wanted = [(self._fields.index(name), value) for name, value in (where or {}).items()]
-        found = [row.fields for row in self._fresh_index().rows.values()]
-        for place, value in wanted:
-            found = [values for values in found if values[place] == value]
-        return [[values[place] for place in shown] for values in found]
+    def select(self, fields: Sequence[str], where: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Some indexed fields of the documents whose indexed fields have these values, in order of their keys.
+
+        Only the fields that are named are decoded. The values are shared: do not change them.
+        """
+        index = self._fresh_index()
+        found = zip(*(index.column(name) for name in fields), strict=True)
+        if not where:
+            return list(found)
+        conditions = zip(*(index.column(name) for name in where), strict=True)
+        wanted = tuple(where.values())
+        return [values for values, given in zip(found, conditions, strict=True) if given == wanted]
 
     def keys(self) -> list[str]:
         """Every key, sorted."""
@@ -156,7 +140,7 @@ class DocumentFolder:
         """Make the index anew from the documents; how many there are."""
         self._index = None
         remove(self._index_path)
-        return len(self._fresh_index().rows)
+        return len(self._fresh_index().column("key"))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{safe_name(key)}{_SUFFIX}"
@@ -179,56 +163,44 @@ class DocumentFolder:
             raise UnreadableError(f"{path} is no {self._form} document; move it away, or restore it", path=path)
         return document
 
-    def _fresh_index(self) -> _Index:
+    def _fresh_index(self) -> FolderIndex:
         try:
             folder_mtime_ns = self.folder.stat().st_mtime_ns
         except FileNotFoundError:
-            return _Index(_INDEX_FORMAT, list(self._fields), 0, 0, {})
+            return FolderIndex.of_rows(self._fields, {}, folder_mtime_ns=0, made_ns=0)
         index = self._index or self._load_index()
-        if index is None or not _is_current(index, folder_mtime_ns):
+        if index is None or not index.is_current(folder_mtime_ns):
             index = self._scan(index, folder_mtime_ns)
             if os.access(self._index_path.parent, os.W_OK):
-                replace(self._index_path, msgspec.json.encode(index))
+                replace(self._index_path, index.encode())
         self._index = index
         return index
 
-    def _load_index(self) -> _Index | None:
+    def _load_index(self) -> FolderIndex | None:
         """The stored index, None when there is none of our form: it is made again, so nothing is lost with it."""
         try:
-            index = msgspec.json.decode(self._index_path.read_bytes(), type=_Index)
-        except (FileNotFoundError, msgspec.MsgspecError):
+            return FolderIndex.decode(self._index_path.read_bytes(), self._fields)
+        except FileNotFoundError:
             return None
-        return index if (index.format, index.fields) == (_INDEX_FORMAT, list(self._fields)) else None
 
-    def _scan(self, old: _Index | None, folder_mtime_ns: int) -> _Index:
+    def _scan(self, old: FolderIndex | None, folder_mtime_ns: int) -> FolderIndex:
         """An index of what is there now; documents whose files look as before are not opened."""
         made_ns = self._clock.wall_ns()  # before looking: what changes meanwhile makes the index stale, never wrong
-        known = old.rows if old is not None else {}
-        rows: dict[str, _Row] = {}
+        known = old.rows() if old is not None else {}
+        rows: dict[str, Row] = {}
         with os.scandir(self.folder) as entries:
             names = [entry for entry in entries if entry.name.endswith(_SUFFIX) and not entry.name.startswith(".")]
         for entry in names:
             try:
                 stat = entry.stat()
                 row = known.get(entry.name)
-                if row is None or not _is_same(row, stat, old):
+                if row is None or old is None or not old.is_same(row, stat):
                     document = self._read(Path(entry.path))
-                    row = _Row(
+                    row = Row(
                         stat.st_size, stat.st_mtime_ns, stat.st_ino, [document.get(name) for name in self._fields]
                     )
             except FileNotFoundError:
                 continue
             rows[entry.name] = row
         in_order = dict(sorted(rows.items(), key=lambda item: str(item[1].fields[0])))
-        return _Index(_INDEX_FORMAT, list(self._fields), folder_mtime_ns, made_ns, in_order)
-
-
-def _is_current(index: _Index, folder_mtime_ns: int) -> bool:
-    settled = index.made_ns - folder_mtime_ns > _RACY_NS
-    return index.folder_mtime_ns == folder_mtime_ns and settled
-
-
-def _is_same(row: _Row, stat: os.stat_result, index: _Index | None) -> bool:
-    """Whether the file is the one that the index was made from."""
-    settled = index is not None and index.made_ns - row.mtime_ns > _RACY_NS
-    return settled and (row.size, row.mtime_ns, row.inode) == (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return FolderIndex.of_rows(self._fields, in_order, folder_mtime_ns=folder_mtime_ns, made_ns=made_ns)

@@ -1,32 +1,39 @@
 """Deletes what the policies allow, dry run first, with a reason for every file.
 
-Kinds: `artifacts`, `runs` (records of ended runs), `cache`, `logs`, `temp` (what killed writers left behind). What the
-lake committed (bronze, gold, quarantine, silver), its ledger, datasets, rules, records and audit are not deleted
-here: a committed file may only go together with a line in the ledger, or `ticklake verify` would rightly miss it.
+    bronze, gold, quarantine   what the lake committed, or any folder below; entered in the books before it goes
+    silver                     feature versions, each as a whole
+    artifacts, runs            saved files, and records of runs that ended
+    cache, logs, temp          what may be had again, and what killed writers left behind
+
+Shelves of other rooms may be added. Ledger, datasets, rules and the audit log are never deleted: they are the proof.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.errors import DiskError, UsageError
-from ticklake.catalog.artifacts import FOLDER as ARTIFACTS
-from ticklake.catalog.datasets import DataRegistry
-from ticklake.catalog.retention_rules import Candidate, Decided, RetentionPolicy, decide
-from ticklake.catalog.run_record import RunRecord, RunStatus
+from ticklake.base.errors import UsageError
+from ticklake.catalog.retention_references import find_references
+from ticklake.catalog.retention_rules import Decided, RetentionPolicy, decide
+from ticklake.catalog.retention_shelves import FOLDERS, TEMP_FOLDERS, FolderShelf, RunShelf, Shelf
+from ticklake.catalog.retention_tables import TIERS, TableShelf, finish_retirements, is_lake_folder
+from ticklake.catalog.retention_versions import FeatureShelf
+from ticklake.catalog.run_record import RunRecord
 from ticklake.catalog.runs import RunRegistry
-from ticklake.files.atomic import TEMP_PREFIX, remove, safe_name, write_new
+from ticklake.files.atomic import write_new
 from ticklake.files.documents import encode_document
+from ticklake.files.errors import AlreadyStoredError
 
-KINDS: Final = ("artifacts", "runs", "cache", "logs", "temp")
-_FOLDERS: Final = {"artifacts": (ARTIFACTS,), "cache": ("cache", "records/cache"), "logs": ("logs",)}
-_TEMP_FOLDERS: Final = ("catalog", "records", "cache")
+KINDS: Final = (*TIERS, "silver", "artifacts", "runs", "cache", "logs", "temp")
+"""Every kind that this room knows; a folder below a tier is a kind too."""
+
 _REPORTS: Final = "catalog/retention"
 
 
@@ -80,10 +87,33 @@ class RetentionReport:
 class Retention:
     """Applies policies below a data root."""
 
-    def __init__(self, root: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
-        """Use a data root."""
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        *,
+        state_dir: str | os.PathLike[str] | None = None,
+        shelves: Iterable[Shelf] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        """Use a data root.
+
+        Args:
+            root: the data root.
+            state_dir: the state folder of the writer; `{root}/_state` when None and there is one. It tells which
+                commits are over.
+            shelves: further kinds.
+            clock: says what is old.
+        """
         self.root = Path(os.path.realpath(root))
+        own = self.root / "_state"
+        self._state_dir = Path(state_dir) if state_dir is not None else own if own.is_dir() else None
         self._clock = clock or SystemClock()
+        self._more = {shelf.kind: shelf for shelf in shelves}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that a policy can name; a folder below bronze, gold or quarantine is one too."""
+        return (*KINDS, *self._more)
 
     def purge(self, policies: Iterable[RetentionPolicy], *, dry_run: bool = True) -> RetentionReport:
         """Decide about every file of the policies' kinds, and delete when told so.
@@ -95,112 +125,64 @@ class Retention:
             dry_run: only say what would go.
 
         Raises:
-            UsageError: no policy, an unknown kind, or a kind twice.
-            CorruptError: a run or dataset that may reference files cannot be read; nothing is deleted.
+            UsageError: no policy, an unknown kind, or two policies for one file.
+            CorruptError: the ledger, or something that may reference files, cannot be read; nothing is deleted.
+            DiskError: stop; what was decided about lake files is finished by the next run.
         """
         wanted = self._checked(policies)
         now_ns = self._clock.wall_ns()
         runs = RunRegistry(self.root, clock=self._clock).find_runs()
-        references = self._references(runs)
-        decided: dict[str, list[Decided]] = {}
-        for policy in wanted:
-            found = self._runs(runs) if policy.kind == "runs" else self._files(policy.kind)
-            needed = _needed_runs(runs) if policy.kind == "runs" else references
-            decided[policy.kind] = decide(found, policy, now_ns=now_ns, references=needed)
-        failed = {} if dry_run else self._delete([item for items in decided.values() for item in items if item.deletes])
+        references = find_references(self.root, runs)
+        failed = {} if dry_run else finish_retirements(self.root)
+        shelves = [self._shelf(policy.kind, runs) for policy in wanted]
+        decided = {
+            shelf.kind: decide(
+                shelf.candidates(), policy, now_ns=now_ns, references=references, held=shelf.held()
+            )
+            for shelf, policy in zip(shelves, wanted, strict=True)
+        }  # fmt: skip
+        for shelf in shelves if not dry_run else ():
+            gone = [(item.candidate, item.verdict.value) for item in decided[shelf.kind] if item.deletes]
+            failed.update(shelf.delete(gone))
         made = datetime.fromtimestamp(now_ns / 1e9, UTC)
         report = RetentionReport(dry_run, made.isoformat(), decided, failed)
         if not dry_run and (report.deleted or failed):
-            name = f"{made:%Y%m%dT%H%M%S}-{now_ns % 1_000_000_000:09d}.json"
-            write_new(self.root / _REPORTS / name, encode_document(report.to_dict()))
+            self._keep(report, f"{made:%Y%m%dT%H%M%S}-{now_ns % 1_000_000_000:09d}")
         return report
+
+    def _keep(self, report: RetentionReport, name: str) -> None:
+        """Write the report down; two runs of one instant have two files."""
+        content = encode_document(report.to_dict())
+        for number in count():
+            try:
+                write_new(self.root / _REPORTS / (f"{name}-{number}.json" if number else f"{name}.json"), content)
+            except AlreadyStoredError:
+                continue
+            return
 
     def _checked(self, policies: Iterable[RetentionPolicy]) -> list[RetentionPolicy]:
         wanted = list(policies)
         kinds = [policy.kind for policy in wanted]
-        unknown = sorted(set(kinds) - set(KINDS))
-        if not wanted or unknown or len(kinds) != len(set(kinds)):
-            what = f"unknown kind {', '.join(unknown)}" if unknown else "no policy, or two for one kind"
+        unknown = sorted(kind for kind in kinds if kind not in self.kinds and not is_lake_folder(kind))
+        doubled = [kind for kind in kinds if sum(f"{kind}/".startswith(f"{other}/") for other in kinds) > 1]
+        if not wanted or unknown or doubled:
+            what = (
+                f"unknown kind {', '.join(unknown)}" if unknown
+                else f"two policies for {', '.join(doubled)}" if doubled else "no policy"
+            )  # fmt: skip
             raise UsageError(
-                f"retention: {what}; give one policy for each of {', '.join(KINDS)} that should be looked at"
+                f"retention: {what}; give one policy for each of {', '.join(self.kinds)} that should be looked at, or "
+                "for folders of the lake such as bronze/futures/trades"
             )
         return wanted
 
-    def _references(self, runs: Sequence[RunRecord]) -> dict[str, str]:
-        """Paths below the root that runs and datasets need -> who needs them."""
-        places = DataRegistry.of_lake(self.root).places()
-        found = {path: f"dataset {name}" for name, path in places.items()}
-        for run in runs:
-            found.update({item.path: f"input of run {run.run_id}" for item in run.inputs})
-            found.update({ref.path: f"artifact of run {run.run_id}" for ref in run.artifacts})
-        return found
-
-    def _runs(self, runs: Sequence[RunRecord]) -> list[Candidate]:
-        """Records of runs that ended; what still runs is no candidate."""
-        found = []
-        for run in runs:
-            path = f"catalog/runs/{safe_name(run.run_id)}.json"
-            if run.status is not RunStatus.RUNNING and (self.root / path).exists():
-                ended = datetime.fromisoformat(run.ended_at or run.started_at)
-                size = (self.root / path).stat().st_size
-                found.append(Candidate(path, size, int(ended.timestamp() * 1e9)))
-        return found
-
-    def _files(self, kind: str) -> list[Candidate]:
-        keep: Callable[[str], bool] = _is_temp if kind == "temp" else _is_data
-        folders = _TEMP_FOLDERS if kind == "temp" else _FOLDERS[kind]
-        found = []
-        for folder in folders:
-            for entry in _walk(str(self.root / folder)):
-                if keep(entry.name):
-                    stat = entry.stat(follow_symlinks=False)
-                    path = os.path.relpath(entry.path, self.root)
-                    found.append(Candidate(path, stat.st_size, stat.st_mtime_ns))
-        return found
-
-    def _delete(self, items: Sequence[Decided]) -> dict[str, str]:
-        """Delete what is still as it was; gives path -> why not."""
-        failed = {}
-        for item in items:
-            path = self.root / item.candidate.path
-            try:
-                stat = path.lstat()
-                if not item.candidate.path.startswith("catalog/runs/") and stat.st_mtime_ns != item.candidate.time_ns:
-                    failed[item.candidate.path] = "changed since it was looked at"
-                    continue
-                remove(path)
-            except FileNotFoundError:
-                continue
-            except DiskError as error:
-                failed[item.candidate.path] = str(error)
-        return failed
-
-
-def _needed_runs(runs: Sequence[RunRecord]) -> dict[str, str]:
-    """Records that others point to, or that say how something was made -> who needs them."""
-    needed = {f"catalog/runs/{safe_name(run.parent)}.json": f"parent of run {run.run_id}" for run in runs if run.parent}
-    for run in runs:
-        if run.datasets:
-            needed[f"catalog/runs/{safe_name(run.run_id)}.json"] = f"made dataset {run.datasets[0]}"
-    return needed
-
-
-def _walk(folder: str) -> Iterator[os.DirEntry[str]]:
-    """Regular files below a folder; links are neither followed nor given."""
-    try:
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
-        elif entry.is_file(follow_symlinks=False):
-            yield entry
-
-
-def _is_temp(name: str) -> bool:
-    return name.startswith(TEMP_PREFIX)
-
-
-def _is_data(name: str) -> bool:
-    return not name.startswith(".")
+    def _shelf(self, kind: str, runs: Sequence[RunRecord]) -> Shelf:
+        if kind in self._more:
+            return self._more[kind]
+        if kind == "runs":
+            return RunShelf(self.root, runs)
+        if kind == "silver":
+            return FeatureShelf(self.root, clock=self._clock)
+        if kind in FOLDERS or kind == "temp":
+            return FolderShelf(self.root, kind, FOLDERS.get(kind, TEMP_FOLDERS))
+        return TableShelf(self.root, kind, state_dir=self._state_dir, clock=self._clock)

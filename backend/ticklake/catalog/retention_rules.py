@@ -22,6 +22,7 @@ class Verdict(StrEnum):
     EXCEEDS_MAX_BYTES = "exceeds_max_bytes"
     PINNED = "pinned"
     REFERENCED = "referenced"
+    IN_USE = "in_use"
     KEEP_LAST = "keep_last"
     WITHIN_LIMITS = "within_limits"
 
@@ -34,7 +35,7 @@ class RetentionPolicy:
     """Limits for one kind. At least one of the three limits is set; what no limit asks for stays.
 
     Attributes:
-        kind: which files; see `retention.KINDS`.
+        kind: which files; see `retention.Retention`.
         max_age_days: delete what is older.
         max_count: delete the oldest beyond so many.
         max_bytes: delete the oldest until the rest is no larger.
@@ -95,7 +96,12 @@ class Decided:
 
 
 def decide(
-    candidates: Sequence[Candidate], policy: RetentionPolicy, *, now_ns: int, references: Mapping[str, str]
+    candidates: Sequence[Candidate],
+    policy: RetentionPolicy,
+    *,
+    now_ns: int,
+    references: Mapping[str, str],
+    held: Mapping[str, str] | None = None,
 ) -> list[Decided]:
     """A verdict for every file, youngest first. What is protected counts for count and size, but never goes.
 
@@ -104,11 +110,12 @@ def decide(
         policy: the limits.
         now_ns: the present, UTC ns.
         references: path of a file or folder -> who needs it.
+        held: path of a file -> why it may still be in use.
     """
     youngest_first = sorted(candidates, key=lambda item: (-item.time_ns, item.path))
     decided: list[Decided] = []
     kept_count = kept_bytes = 0
-    protected = [_protection(item, place, policy, references) for place, item in enumerate(youngest_first)]
+    protected = [_protection(item, place, policy, references, held or {}) for place, item in enumerate(youngest_first)]
     bytes_owed = sum(item.bytes for item, shield in zip(youngest_first, protected, strict=True) if shield)
     count_owed = sum(shield is not None for shield in protected)
     for item, shield in zip(youngest_first, protected, strict=True):
@@ -123,8 +130,10 @@ def decide(
 
 
 def _protection(
-    item: Candidate, place: int, policy: RetentionPolicy, references: Mapping[str, str]
-) -> Decided | None:  # fmt: skip
+    item: Candidate, place: int, policy: RetentionPolicy, references: Mapping[str, str], held: Mapping[str, str]
+) -> Decided | None:
+    if item.path in held:
+        return Decided(item, Verdict.IN_USE, held[item.path])
     name = item.path.rpartition("/")[2]
     for pin in policy.pins:
         if fnmatchcase(item.path, pin) or fnmatchcase(name, pin):

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
-from ticklake.cli.record_store import DsnOption, EndOption, StartOption, moment, open_records, shown, write_rows
+from ticklake.cli.record_store import (
+    DsnOption,
+    EndOption,
+    FileArgument,
+    StartOption,
+    moment,
+    open_records,
+    shown,
+    write_rows,
+)
 from ticklake.stores.audit_chain import ChainHead
 from ticklake.stores.audit_records import AuditKind
 from ticklake.stores.protocol import DataStore
@@ -56,16 +65,17 @@ def show(
 @app.command()
 def export(
     kind: KindArgument,
-    to: Annotated[Path, typer.Argument(help="File: .parquet, .csv, .json or .ndjson.")],
+    to: FileArgument = None,
     start: StartOption = None,
     end: EndOption = None,
     strategy: StrategyOption = None,
+    output: OneOption = Output.JSON,
     data: DataOption = None,
     dsn: DsnOption = None,
 ) -> None:
     """Write a log, or a range of it, to a file."""
     with open_records(data, dsn) as store:
-        write_rows(_rows(store, kind, start, end, strategy), to)
+        write_rows(_rows(store, kind, start, end, strategy), to, output)
 
 
 @app.command()

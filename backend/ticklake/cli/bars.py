@@ -7,9 +7,19 @@ from typing import Annotated
 
 import typer
 
+from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
-from ticklake.cli.record_store import DsnOption, EndOption, StartOption, moment, open_records, shown, write_rows
+from ticklake.cli.record_store import (
+    DsnOption,
+    EndOption,
+    FileArgument,
+    StartOption,
+    moment,
+    open_records,
+    shown,
+    write_rows,
+)
 from ticklake.stores.bars_import import bars_from_candles, read_json_file
 
 app = typer.Typer(help="Bars by symbol and timeframe.")
@@ -49,16 +59,17 @@ def show(
 @app.command()
 def export(
     symbol: SymbolArgument,
-    to: Annotated[Path, typer.Argument(help="File: .parquet, .csv, .json or .ndjson.")],
+    to: FileArgument = None,
     timeframe: TimeframeOption = "1d",
     start: StartOption = None,
     end: EndOption = None,
+    output: OneOption = Output.JSON,
     data: DataOption = None,
     dsn: DsnOption = None,
 ) -> None:
-    """Write bars to a file."""
+    """Write bars to a file, or to stdout."""
     with open_records(data, dsn) as store:
-        write_rows(store.read_bar_frame(symbol, moment(start), moment(end), timeframe=timeframe), to)
+        write_rows(store.read_bar_frame(symbol, moment(start), moment(end), timeframe=timeframe), to, output)
 
 
 @app.command("import")

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from ticklake.base.errors import CheckFailedError, NoDataError
-from ticklake.cli.output import Output, OutputOption, show_json, show_rows
+from ticklake.cli.one import OneOption, show_one
+from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption, find_place
-from ticklake.files.documents import encode_document
+from ticklake.files.documents import decode_document, encode_document
 from ticklake.stores.decision_record import DELETED, REVISION, SAVED_AT, Record, summarize
 from ticklake.stores.decision_time import iso_text
 from ticklake.stores.decisions import DecisionStore
@@ -59,18 +60,21 @@ def ls(
 
 
 @app.command()
-def show(decision_id: IdArgument, data: DataOption = None, store: StoreOption = None) -> None:
-    """Print one decision with its orders, fills and outcomes, as JSON."""
+def show(
+    decision_id: IdArgument, output: OneOption = Output.JSON, data: DataOption = None, store: StoreOption = None
+) -> None:
+    """Print one decision with its orders, fills and outcomes."""
     with _open(data, store) as decisions:
         trail = decisions.get_trail(decision_id)
-    show_json(
+    show_one(
         {
             "decision": trail.decision,
             **{
                 name: [{"id": link.link_id, "at": iso_text(link.at_ns), **link.body} for link in links]
                 for name, links in (("orders", trail.orders), ("fills", trail.fills), ("outcomes", trail.outcomes))
             },
-        }
+        },
+        output,
     )
 
 
@@ -122,16 +126,21 @@ def export(
     strategy: StrategyOption = None,
     start: StartOption = None,
     end: EndOption = None,
+    output: OneOption = Output.NDJSON,
     data: DataOption = None,
     store: StoreOption = None,
 ) -> None:
-    """Write decisions to stdout, newest first, a plain JSON object per line with all of its fields."""
+    """Write decisions to stdout, newest first, with all of their fields as plain JSON values."""
     with _open(data, store) as decisions:
         found = decisions.get_decisions(
             pair, None, action=action, status=status, strategy=strategy, start=start, end=end
         )
-    for record in found:
-        sys.stdout.write(encode_document(record, plain=True, indent=None).decode("utf-8") + "\n")
+    lines = [encode_document(record, plain=True, indent=None) for record in found]
+    if output is Output.NDJSON:
+        sys.stdout.writelines(line.decode("utf-8") + "\n" for line in lines)
+        return
+    rows = [decode_document(line) for line in lines]
+    show_rows(rows, output, columns=list(dict.fromkeys(name for row in rows for name in row)))
 
 
 @app.command()

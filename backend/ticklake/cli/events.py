@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
 from ticklake.cli.record_store import (
     DsnOption,
     EndOption,
+    FileArgument,
     StartOption,
     beginning,
     ending,
@@ -56,13 +57,16 @@ def show(
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Argument(help="File: .parquet, .csv, .json or .ndjson.")],
+    to: FileArgument = None,
     start: StartOption = None,
     end: EndOption = None,
     types: TypeOption = None,
+    output: OneOption = Output.JSON,
     data: DataOption = None,
     dsn: DsnOption = None,
 ) -> None:
-    """Write events to a file."""
+    """Write events to a file, or to stdout."""
     with open_records(data, dsn) as store:
-        write_rows([asdict(event) for event in store.read_events(beginning(start), ending(end), types or None)], to)
+        write_rows(
+            [asdict(event) for event in store.read_events(beginning(start), ending(end), types or None)], to, output
+        )

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
-from ticklake.cli.record_store import DsnOption, moment, open_records, shown, write_rows
+from ticklake.cli.record_store import DsnOption, FileArgument, moment, open_records, shown, write_rows
 from ticklake.stores.bars_import import read_json_file
 from ticklake.stores.fundamentals_import import facts_from_company
 from ticklake.stores.models import FundamentalFact
@@ -67,8 +68,9 @@ def show(
 @app.command()
 def export(
     symbol: SymbolArgument,
-    to: Annotated[Path, typer.Argument(help="File: .parquet, .csv, .json or .ndjson.")],
+    to: FileArgument = None,
     as_of: AsOfOption = None,
+    output: OneOption = Output.JSON,
     data: DataOption = None,
     dsn: DsnOption = None,
 ) -> None:
@@ -76,7 +78,7 @@ def export(
     with open_records(data, dsn) as store:
         known = moment(as_of)
         facts = store.read_fact_history(symbol) if known is None else store.read_facts(symbol, known)
-    write_rows([asdict(fact) for fact in facts], to)
+    write_rows([asdict(fact) for fact in facts], to, output)
 
 
 @app.command("import")

@@ -47,7 +47,7 @@ def ls(
     """What the lake holds: tables, or the partitions of one table."""
     lake = find_place(data).open()
     if table is None:
-        names = [spec.name for spec in lake.catalog] + [QUARANTINE]
+        names = [spec.name for spec in lake.catalog.tables] + [QUARANTINE]
         holdings = [(name, partitions(lake.data_root, lake.relation(name))) for name in names]
         rows = [{**_shown(total(name, parts), "table"), "partitions": len(parts)} for name, parts in holdings if parts]
         show_rows(rows, output, columns=["table", "partitions", "files", "rows", "bytes", "first_event", "last_event"])
@@ -99,7 +99,7 @@ def verify(
     """Prove that the books balance and every file is whole. Exit 3 when anything is off, naming it."""
     place = find_place(data, state)
     state_dir = place.state_dir if place.state_dir.is_dir() else None
-    report = verify_lake(place.data_root, state_dir, table, deep, tables=place.open().catalog)
+    report = verify_lake(place.data_root, state_dir, table, deep, tables=place.open().catalog.tables)
     if output is ReportOutput.JSON:
         show_json(report.to_dict())
     else:
@@ -109,7 +109,7 @@ def verify(
 
 
 def _show_report(report: VerifyReport) -> None:
-    columns = ["stream", "received", "stored", "quarantined", "duplicates", "waiting", "missing", "rows", "balanced"]
+    counts = ["received", "stored", "quarantined", "duplicates", "waiting", "missing", "rows", "retired"]
     books = [
         {
             "stream": book.stream,
@@ -120,15 +120,18 @@ def _show_report(report: VerifyReport) -> None:
             "waiting": book.waiting,
             "missing": book.missing,
             "rows": book.stored_rows,
+            "retired": book.retired_rows,
             "balanced": book.is_balanced,
         }
         for book in report.books
     ]
-    show_rows(books, columns=columns)
+    show_rows(books, columns=["stream", *counts, "balanced"])
     how = "every page decoded" if report.is_deep else "every byte checked"
     typer.echo(f"\n{report.files:,} files, {report.rows:,} rows, {report.bytes:,} bytes: {how}")
     if report.pending:
         typer.echo(f"{len(report.pending)} files of a commit under way were left out")
+    if report.leaving:
+        typer.echo(f"{len(report.leaving)} files are about to be retired; the next `ticklake retention run` goes on")
     for problem in report.problems:
         typer.echo(str(problem))
     if report.is_ok:
@@ -138,7 +141,7 @@ def _show_report(report: VerifyReport) -> None:
 def _relation_below(lake: Lake, name: str) -> tuple[Relation, str]:
     """The table, and the beginning of the partition folders that are asked for."""
     path = name.strip("/")
-    for spec in lake.catalog:
+    for spec in lake.catalog.tables:
         if f"{path}/".startswith(f"{spec.folder}/"):
             below = path[len(spec.folder) + 1 :]
             return lake.relation(spec.name), f"{below}/" if below else ""

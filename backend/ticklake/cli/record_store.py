@@ -13,7 +13,7 @@ import polars as pl
 import typer
 
 from ticklake.base.errors import NoDataError, UsageError
-from ticklake.cli.output import Row
+from ticklake.cli.output import Output, Row, show_rows
 from ticklake.cli.place import find_place
 from ticklake.files.atomic import replace
 from ticklake.files.documents import encode_document
@@ -29,6 +29,9 @@ DsnOption = Annotated[
     str | None, typer.Option("--dsn", help="PostgreSQL that holds the records [default: files in DATA/records]")
 ]
 StartOption = Annotated[str | None, typer.Option("--start", help="First time, ISO (2026-01-05, 2026-01-05T14:30Z).")]
+FileArgument = Annotated[
+    Path | None, typer.Argument(metavar="[FILE]", help="A .parquet, .csv, .json or .ndjson file; stdout without one.")
+]
 EndOption = Annotated[str | None, typer.Option("--end", help="Last time, included; a date means until its end.")]
 
 
@@ -86,12 +89,21 @@ def shown(row: Row) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
 
 
-def write_rows(rows: pl.DataFrame | Sequence[Row], path: Path) -> None:
+def write_rows(rows: pl.DataFrame | Sequence[Row], path: Path | None, output: Output = Output.JSON) -> None:
     """Write rows to a file in the form that its name asks for, whole or not at all, and say so on stderr.
+
+    Args:
+        rows: what to write.
+        path: the file; None for stdout.
+        output: the form on stdout.
 
     Raises:
         UsageError: the name ends in none of .parquet, .csv, .json, .ndjson.
     """
+    if path is None:
+        listed = rows.to_dicts() if isinstance(rows, pl.DataFrame) else rows
+        show_rows([shown(row) for row in listed], output)
+        return
     replace(path, _encode(rows, path))
     typer.echo(f"{len(rows):,} rows to {path}", err=True)
 

@@ -8,6 +8,7 @@ import typer
 
 from ticklake.catalog.datasets import DataRegistry
 from ticklake.catalog.entry import Lifecycle
+from ticklake.cli.one import OneOption, show_one
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, find_place
 
@@ -39,10 +40,10 @@ def ls(
 
 
 @app.command()
-def show(name: NameArgument, data: DataOption = None) -> None:
-    """Print all that is known about one dataset, as JSON."""
+def show(name: NameArgument, output: OneOption = Output.JSON, data: DataOption = None) -> None:
+    """Print all that is known about one dataset."""
     registry = _open(data)
-    show_json({**registry.get_dataset_info(name), "stale": registry.is_stale(name)})
+    show_one({**registry.get_dataset_info(name), "stale": registry.is_stale(name)}, output)
 
 
 @app.command()

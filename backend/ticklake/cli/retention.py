@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -10,16 +11,24 @@ from ticklake.base.errors import CheckFailedError
 from ticklake.catalog.retention import KINDS, Retention, RetentionReport
 from ticklake.catalog.retention_rules import RetentionPolicy
 from ticklake.cli.output import Output, OutputOption, show_rows
-from ticklake.cli.place import DataOption, find_place
+from ticklake.cli.place import DataOption, StateOption, find_place
+from ticklake.stores.retention import record_shelves
 
 app = typer.Typer(
-    help="What may be deleted, and why not. Looks at artifacts, runs, cache, logs and temp; never at tables."
+    help="What may be deleted, and why not: tables, features, artifacts, runs, records, cache, logs; never the audit."
 )
 
 _COLUMNS: Final = ("kind", "path", "bytes", "verdict", "deletes", "detail")
 _FOREVER_DAYS: Final = 1e9
+_RECORD_KINDS: Final = ("decisions", "events", "bars", "fundamentals", "series")
 
-KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")]
+KindArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND",
+        help=f"One of {', '.join((*KINDS, *_RECORD_KINDS))}, or a folder of the lake: bronze/futures/trades.",
+    ),
+]
 AgeOption = Annotated[float | None, typer.Option("--max-age-days", min=0, help="Delete what is older.")]
 CountOption = Annotated[int | None, typer.Option("--max-count", min=0, help="Delete the oldest beyond so many.")]
 BytesOption = Annotated[int | None, typer.Option("--max-bytes", min=0, help="Delete the oldest beyond this size.")]
@@ -28,17 +37,16 @@ PinOption = Annotated[list[str] | None, typer.Option("--pin", help="Keep what ma
 
 
 @app.command()
-def ls(output: OutputOption = Output.TABLE, data: DataOption = None) -> None:
+def ls(output: OutputOption = Output.TABLE, data: DataOption = None, state: StateOption = None) -> None:
     """List the kinds: how many files, how large, how many of them somebody needs."""
-    report = Retention(find_place(data).data_root).purge(
-        [RetentionPolicy(kind, max_age_days=_FOREVER_DAYS) for kind in KINDS]
-    )
+    report = _look_at_all(data, state)
     rows = [
         {
             "kind": kind,
             "files": len(items),
             "bytes": sum(item.candidate.bytes for item in items),
             "referenced": sum(item.verdict == "referenced" for item in items),
+            "in_use": sum(item.verdict == "in_use" for item in items),
         }
         for kind, items in report.decided.items()
     ]
@@ -55,10 +63,11 @@ def show(
     pin: PinOption = None,
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
+    state: StateOption = None,
 ) -> None:
     """Print what would go and what would stay, file by file, with the reason. Deletes nothing."""
     policy = RetentionPolicy(kind, max_age_days, max_count, max_bytes, keep_last, tuple(pin or ()))
-    _print(Retention(find_place(data).data_root).purge([policy]), output)
+    _print(_open(data, state).purge([policy]), output)
 
 
 @app.command("run")
@@ -72,20 +81,30 @@ def run_(
     apply: Annotated[bool, typer.Option("--apply", help="Really delete; without it this is `show`.")] = False,
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
+    state: StateOption = None,
 ) -> None:
     """Delete what the limits allow, with `--apply`; the report is kept in catalog/retention."""
     policy = RetentionPolicy(kind, max_age_days, max_count, max_bytes, keep_last, tuple(pin or ()))
-    report = Retention(find_place(data).data_root).purge([policy], dry_run=not apply)
+    report = _open(data, state).purge([policy], dry_run=not apply)
     _print(report, output)
     if report.failed:
         raise CheckFailedError(f"{len(report.failed)} files could not be deleted; see their detail, then run it again")
 
 
 @app.command()
-def export(output: OutputOption = Output.JSON, data: DataOption = None) -> None:
+def export(output: OutputOption = Output.JSON, data: DataOption = None, state: StateOption = None) -> None:
     """Print every file that retention looks at, with who needs it."""
-    policies = [RetentionPolicy(kind, max_age_days=_FOREVER_DAYS) for kind in KINDS]
-    show_rows(Retention(find_place(data).data_root).purge(policies).rows(), output, columns=_COLUMNS)
+    show_rows(_look_at_all(data, state).rows(), output, columns=_COLUMNS)
+
+
+def _open(data: Path | None, state: Path | None) -> Retention:
+    place = find_place(data, state)
+    return Retention(place.data_root, state_dir=place.state_dir, shelves=record_shelves(place.data_root))
+
+
+def _look_at_all(data: Path | None, state: Path | None) -> RetentionReport:
+    retention = _open(data, state)
+    return retention.purge([RetentionPolicy(kind, max_age_days=_FOREVER_DAYS) for kind in retention.kinds])
 
 
 def _print(report: RetentionReport, output: Output) -> None:

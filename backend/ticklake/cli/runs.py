@@ -9,7 +9,8 @@ import typer
 
 from ticklake.catalog.run_record import RunRecord, RunStatus
 from ticklake.catalog.runs import RunRegistry
-from ticklake.cli.output import Output, OutputOption, show_json, show_rows
+from ticklake.cli.one import OneOption, show_one
+from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption, find_place
 
 app = typer.Typer(help="Runs: what was executed, with which inputs and code, and how it ended.")
@@ -46,10 +47,12 @@ def ls(
 
 @app.command()
 def show(
-    run_id: Annotated[str, typer.Argument(metavar="ID", help="From `ticklake runs ls`.")], data: DataOption = None
+    run_id: Annotated[str, typer.Argument(metavar="ID", help="From `ticklake runs ls`.")],
+    output: OneOption = Output.JSON,
+    data: DataOption = None,
 ) -> None:
-    """Print one run whole, as JSON."""
-    show_json(_row(RunRegistry(find_place(data).data_root).get_run(run_id)))
+    """Print one run whole."""
+    show_one(_row(RunRegistry(find_place(data).data_root).get_run(run_id)), output)
 
 
 @app.command()

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from ticklake.base.errors import NoDataError
+from ticklake.cli.one import OneOption, show_one
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
 from ticklake.cli.record_store import DsnOption, open_records
 from ticklake.files.atomic import replace
-from ticklake.files.documents import encode_document
+from ticklake.files.documents import decode_document, encode_document
 from ticklake.stores.protocol import DataStore
 from ticklake.stores.state import StateVersion, encode_state
 
@@ -49,25 +50,43 @@ def ls(
 
 @app.command()
 def show(
-    strategy: StrategyArgument, version: VersionOption = None, data: DataOption = None, dsn: DsnOption = None
+    strategy: StrategyArgument,
+    version: VersionOption = None,
+    output: OneOption = Output.JSON,
+    data: DataOption = None,
+    dsn: DsnOption = None,
 ) -> None:
-    """Print a state as JSON for people; `export` keeps the types."""
+    """Print a state for people; `export` keeps the types."""
     with open_records(data, dsn) as store:
-        typer.echo(encode_document(_read(store, strategy, version).state, plain=True).decode(), nl=False)
+        content = encode_document(_read(store, strategy, version).state, plain=True)
+    if output is Output.JSON:
+        typer.echo(content.decode(), nl=False)
+    else:
+        show_one(decode_document(content), output)
 
 
 @app.command()
 def export(
     strategy: StrategyArgument,
-    to: Annotated[Path, typer.Argument(help="File, JSON.")],
+    to: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="File, JSON with types; stdout without one.")
+    ] = None,
     version: VersionOption = None,
+    output: OneOption = Output.JSON,
     data: DataOption = None,
     dsn: DsnOption = None,
 ) -> None:
     """Write a version to a file, with number, time and types; `ticklake.stores.load_json` reads it."""
     with open_records(data, dsn) as store:
         saved = _read(store, strategy, version)
-    replace(to, encode_state(saved))
+    content = encode_state(saved)
+    if to is None and output is Output.JSON:
+        typer.echo(content.decode(), nl=False)
+        return
+    if to is None:
+        show_one(decode_document(encode_document(decode_document(content), plain=True)), output)
+        return
+    replace(to, content)
     typer.echo(f"version {saved.version} of {strategy} to {to}", err=True)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ticklake.catalog.lake_catalog import LakeCatalog
 from ticklake.readers.bronze import BronzeReader
 from ticklake.readers.gold import GoldReader
 from ticklake.readers.listing import DataFile, list_files
@@ -45,22 +46,22 @@ class Lake:
 
     def __init__(self, data_root: Path, tables: TableCatalog) -> None:
         self.data_root = data_root
-        self._catalog = tables
+        self._tables = tables
 
     @cached_property
     def bronze(self) -> BronzeReader:
         """Market events: by symbol and time, of the front month, sampled."""
-        return BronzeReader(self.data_root, tables=self._catalog)
+        return BronzeReader(self.data_root, tables=self._tables)
 
     @cached_property
     def gold(self) -> GoldReader:
         """Live signals."""
-        return GoldReader(self.data_root, tables=self._catalog)
+        return GoldReader(self.data_root, tables=self._tables)
 
-    @property
-    def catalog(self) -> TableCatalog:
-        """The declared tables."""
-        return self._catalog
+    @cached_property
+    def catalog(self) -> LakeCatalog:
+        """The declared tables, datasets, runs, artifacts, rules and lineage."""
+        return LakeCatalog(self.data_root, self._tables)
 
     def scan(
         self,
@@ -89,12 +90,12 @@ class Lake:
             UsageError: not one single SELECT, or it is wrong.
             CorruptError: a file it reads is damaged or foreign; the text names it.
         """
-        relations = [relation_of(spec) for spec in self._catalog]
+        relations = [relation_of(spec) for spec in self._tables]
         return run_sql(self.data_root, [*relations, relation_of_quarantine()], query)
 
     def tables(self) -> list[str]:
         """Names of the declared tables that hold at least one file."""
-        return [spec.name for spec in self._catalog if self.files(spec.name)]
+        return [spec.name for spec in self._tables if self.files(spec.name)]
 
     def files(self, table: str) -> list[DataFile]:
         """The data files of a table (or of `quarantine`), in order of their paths; empty when there are none."""
@@ -109,8 +110,8 @@ class Lake:
         """
         if table == QUARANTINE:
             return relation_of_quarantine()
-        spec = self._catalog.find(table) or self._catalog.by_folder(table)
-        return relation_of(spec or self._catalog.get(table))
+        spec = self._tables.find(table) or self._tables.by_folder(table)
+        return relation_of(spec or self._tables.get(table))
 
     def verify(
         self, *, state_dir: Path | str | None = None, table: str | None = None, deep: bool = False
@@ -124,4 +125,4 @@ class Lake:
         """
         if state_dir is None and (self.data_root / "_state").is_dir():
             state_dir = self.data_root / "_state"
-        return verify_lake(self.data_root, state_dir, table, deep, tables=self._catalog)
+        return verify_lake(self.data_root, state_dir, table, deep, tables=self._tables)

@@ -43,6 +43,8 @@ class StreamBook:
         segments: committed log segments.
         stored_rows: rows in tables.
         quarantined_rows: rows in quarantine.
+        retired_rows: rows, of both, that left the lake on purpose.
+        retired_files: the files they were in.
     """
 
     stream: str
@@ -55,6 +57,8 @@ class StreamBook:
     segments: int
     stored_rows: int
     quarantined_rows: int
+    retired_rows: int = 0
+    retired_files: int = 0
 
     @property
     def is_balanced(self) -> bool:
@@ -74,6 +78,7 @@ class VerifyReport:
         rows: in these files, as the ledger says (and as counted, when `is_deep`).
         is_deep: whether every page was decoded too.
         pending: files of a commit that was under way during the check; they are whole, but not in the ledger yet.
+        leaving: files that the retention decided to remove and did not remove yet; the next `retention run` goes on.
     """
 
     books: tuple[StreamBook, ...]
@@ -83,6 +88,7 @@ class VerifyReport:
     rows: int
     is_deep: bool
     pending: tuple[str, ...] = field(default=())
+    leaving: tuple[str, ...] = field(default=())
 
     @property
     def is_ok(self) -> bool:

@@ -8,7 +8,7 @@ yet belongs to a segment that is still in the log.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from ticklake.readers.deep import check_content, check_sequences
 from ticklake.readers.inventory import by_writer, data_files, maker_of, read_entries, read_entry
 from ticklake.readers.place import find_place
 from ticklake.readers.report import Problem, StreamBook, VerifyReport
+from ticklake.readers.retired import read_retired
 from ticklake.readers.sequences import check_chain, check_entry, reached_by
 from ticklake.readers.waiting import LaneLog, Waiting, is_waiting, read_waiting
 from ticklake.schema.lookup import TableCatalog
@@ -61,31 +62,49 @@ def verify_lake(
     entries, problems = read_entries(root)
     problems += waiting.problems
     problems += _check_ledger(entries, waiting)
+    retired = read_retired(root, entries.values())
     known = {file.path for entry in entries.values() for file in entry.files}
     strays, pending = _sort_strays(root, state, sorted(found.keys() - known))
     problems += [stray for stray in strays if table is None or _lies_in(stray.path, table, catalog)]
-    checked = [
-        (entry, file) for entry in entries.values() for file in entry.files if table is None or file.table == table
-    ]
-    for entry, file in checked:
-        faults = list(_check_bytes(root, file))
-        if deep and not faults:
-            faults = list(check_content(root, entry, file, catalog))
-        problems += faults
+    faults = dict(_check_files(root, entries.values(), retired.gone, table, deep, catalog))
+    if any(faults.values()):
+        retired = read_retired(root, entries.values())  # again: files may have been retired while we looked
+        faults = {file: found for file, found in faults.items() if file.path not in retired.gone}
+    problems += [problem for found in faults.values() for problem in found]
+    problems += [problem for problem in retired.problems if table is None or _lies_in(problem.path, table, catalog)]
     if deep and table is None:
         damaged = {problem.path for problem in problems}
         for path, entry in entries.items():
             if not damaged & {file.path for file in entry.files}:
-                problems += check_sequences(root, entry, path)
+                problems += check_sequences(root, entry, path, retired=retired.gone)
     return VerifyReport(
-        books=_books(entries.values(), waiting, has_state=state is not None),
+        books=_books(entries.values(), waiting, retired.gone, has_state=state is not None),
         problems=tuple(sorted(set(problems))),
-        files=len(checked),
-        bytes=sum(file.bytes for _, file in checked),
-        rows=sum(file.rows for _, file in checked),
+        files=len(faults),
+        bytes=sum(file.bytes for file in faults),
+        rows=sum(file.rows for file in faults),
         is_deep=deep,
         pending=tuple(pending),
+        leaving=retired.leaving,
     )
+
+
+def _check_files(
+    root: Path,
+    entries: Iterable[LedgerEntry],
+    gone: Collection[str],
+    table: str | None,
+    deep: bool,
+    tables: TableCatalog,
+) -> Iterator[tuple[LedgerFile, list[Problem]]]:
+    """Every file of the ledger that did not leave on purpose, with what is wrong with it."""
+    for entry in entries:
+        for file in entry.files:
+            if file.path not in gone and (table is None or file.table == table):
+                faults = list(_check_bytes(root, file))
+                if deep and not faults:
+                    faults = list(check_content(root, entry, file, tables))
+                yield file, faults
 
 
 def _check_ledger(entries: Mapping[str, LedgerEntry], waiting: Waiting) -> Iterator[Problem]:
@@ -162,16 +181,21 @@ def _check_bytes(root: Path, file: LedgerFile) -> Iterator[Problem]:
         yield Problem("wrong_checksum", file.path, what, _RESTORE)
 
 
-def _books(entries: Iterable[LedgerEntry], waiting: Waiting, *, has_state: bool) -> tuple[StreamBook, ...]:
+def _books(
+    entries: Iterable[LedgerEntry], waiting: Waiting, gone: Collection[str], *, has_state: bool
+) -> tuple[StreamBook, ...]:  # fmt: skip
     streams: dict[str, list[LedgerEntry]] = {}
     for entry in entries:
         streams.setdefault(entry.stream, []).append(entry)
     for log in waiting.logs.values():
         streams.setdefault(log.stream, [])
-    return tuple(_book(stream, own, waiting, has_state=has_state) for stream, own in sorted(streams.items()))
+    return tuple(_book(stream, own, waiting, gone, has_state=has_state) for stream, own in sorted(streams.items()))
 
 
-def _book(stream: str, entries: Sequence[LedgerEntry], waiting: Waiting, *, has_state: bool) -> StreamBook:
+def _book(
+    stream: str, entries: Sequence[LedgerEntry], waiting: Waiting, gone: Collection[str], *, has_state: bool
+) -> StreamBook:  # fmt: skip
+    retired = [file for entry in entries for file in entry.files if file.path in gone]
     committed = {(entry.writer, entry.segment) for entry in entries}
     in_log = sum(
         messages
@@ -191,6 +215,8 @@ def _book(stream: str, entries: Sequence[LedgerEntry], waiting: Waiting, *, has_
         segments=len(entries),
         stored_rows=sum(sum(entry.rows.values()) for entry in entries),
         quarantined_rows=sum(sum(entry.quarantined_rows.values()) for entry in entries),
+        retired_rows=sum(file.rows for file in retired),
+        retired_files=len(retired),
     )
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ticklake.stores.parquet_files import list_parquet_files, load_parquet, save_parquet
     from ticklake.stores.postgres import PostgresDataStore
     from ticklake.stores.protocol import DataStore
+    from ticklake.stores.read_only import ReadOnlyDataStore
+    from ticklake.stores.read_only_error import ReadOnlyError
     from ticklake.stores.state import StateConflictError
     from ticklake.stores.timeseries import TimeSeriesDataStore
 
@@ -52,6 +54,8 @@ _HOMES = {
     "PostgresDataStore": "postgres",
     "PriceBar": "models",
     "ProviderCache": "cache",
+    "ReadOnlyDataStore": "read_only",
+    "ReadOnlyError": "read_only_error",
     "StateConflictError": "state",
     "TimeSeriesDataStore": "timeseries",
     "list_parquet_files": "parquet_files",
@@ -78,6 +82,8 @@ __all__ = [
     "PostgresDataStore",
     "PriceBar",
     "ProviderCache",
+    "ReadOnlyDataStore",
+    "ReadOnlyError",
     "StateConflictError",
     "TimeSeriesDataStore",
     "list_parquet_files",

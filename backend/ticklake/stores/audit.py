@@ -29,19 +29,9 @@ from ticklake.stores.audit_chain import (
     encode_entry,
     hashes_of,
 )
-from ticklake.stores.audit_records import (
-    AuditKind,
-    AuditReport,
-    LoggedDecision,
-    LoggedOrder,
-    decision_of,
-    order_of,
-    record_of_decision,
-    record_of_order,
-    stamp,
-)
-from ticklake.stores.models import Decision, Order, OrderResult
-from ticklake.stores.spans import ALWAYS, Moment, Span, day_of, from_ns
+from ticklake.stores.audit_log import ChainedAudit
+from ticklake.stores.audit_records import AuditKind, AuditReport, stamp
+from ticklake.stores.spans import Span, day_of, from_ns
 
 HEAD_NAME: Final = "HEAD.json"
 _DAY_FILE: Final = re.compile(r"(\d{4}-\d{2}-\d{2})\.jsonl")
@@ -65,50 +55,12 @@ class _Tip:
         return encode_document({"seq": self.head.seq, "hash": self.head.hash, "day": self.day, "bytes": self.size})
 
 
-class FileAudit:
+class FileAudit(ChainedAudit):
     """Both logs below one folder. Safe between threads and processes."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-
-    def log_decision(self, strategy_name: str, decision: Decision) -> LoggedDecision:
-        """Append a decision; it is on disk when this returns.
-
-        Raises:
-            CorruptError: the end of the log is damaged; run `ticklake audit verify`. Nothing was appended.
-        """
-        entry = self._append(AuditKind.DECISIONS, record_of_decision(strategy_name, decision))
-        logged = decision_of(entry, ALWAYS, where="the line just written")
-        assert logged is not None, "an open span holds every time"
-        return logged
-
-    def log_order(self, strategy_name: str, order: Order, result: OrderResult) -> LoggedOrder:
-        """Append an order and its result; both are on disk when this returns. Raises as `log_decision`."""
-        entry = self._append(AuditKind.ORDERS, record_of_order(strategy_name, order, result))
-        logged = order_of(entry, ALWAYS, where="the line just written")
-        assert logged is not None, "an open span holds every time"
-        return logged
-
-    def read_decisions(
-        self, start: Moment | None = None, end: Moment | None = None, *, strategy_name: str | None = None
-    ) -> list[LoggedDecision]:
-        """Decisions logged from `start` to `end`, both included, in the order of logging.
-
-        Raises:
-            CorruptError: a line was changed; the text names it.
-        """
-        span = Span.of(start, end)
-        found = (decision_of(entry, span, where=where) for where, entry in self._entries(AuditKind.DECISIONS, span))
-        return [one for one in found if one and strategy_name in (None, one.strategy_name)]
-
-    def read_orders(
-        self, start: Moment | None = None, end: Moment | None = None, *, strategy_name: str | None = None
-    ) -> list[LoggedOrder]:
-        """Orders logged from `start` to `end`, as `read_decisions`."""
-        span = Span.of(start, end)
-        found = (order_of(entry, span, where=where) for where, entry in self._entries(AuditKind.ORDERS, span))
-        return [one for one in found if one and strategy_name in (None, one.strategy_name)]
 
     def verify_audit(self, kind: AuditKind, *, anchor: ChainHead | None = None) -> AuditReport:
         """Check every byte of a log. Reports, never raises for what it finds.

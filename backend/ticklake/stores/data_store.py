@@ -182,6 +182,10 @@ class ComposedDataStore:
         """The versions kept, oldest first."""
         return self._state.list_state_versions(strategy_name)
 
+    def delete_old_states(self, strategy_name: str, keep_count: int = 10) -> int:
+        """Remove all but the newest `keep_count` versions of a state; how many."""
+        return self._state.delete_old_states(strategy_name, keep_count)
+
     def list_strategies(self) -> list[str]:
         """Names of all strategies with a state, sorted."""
         return self._state.list_strategies()

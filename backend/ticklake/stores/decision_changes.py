@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +112,11 @@ class DecisionChanges:
         """Remove decisions made before that time, with history and facts. How many."""
         with self.index.lock(Check.EVERY_FILE):
             return self._forget(self.index.older_than(cutoff_ns))
+
+    def forget(self, names: Iterable[str]) -> int:
+        """Remove the decisions in these files, with history and facts. How many; files that are gone are no matter."""
+        with self.index.lock(Check.EVERY_FILE):
+            return self._forget([name for name in names if (self.files.folder / name).exists()])
 
     def wipe(self) -> int:
         """Remove everything. How many decisions there were."""

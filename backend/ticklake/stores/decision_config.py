@@ -25,6 +25,7 @@ class DecisionConfig:
         max_decisions: keep so many, the newest by decision time; what is older is removed when a new one is saved. None
             keeps all.
         index_path: the SQLite index; default `_index/decisions.sqlite3` below the folder. On a local disk.
+        read_only: refuse every change with `ReadOnlyError`.
         lenient: log a failed save or delete instead of raising, as older stores did: it gives 0 or False then.
     """
 
@@ -32,6 +33,7 @@ class DecisionConfig:
     max_decisions: int | None = None
     index_path: str | Path | None = None
     lenient: bool = False
+    read_only: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> DecisionConfig:

@@ -10,7 +10,7 @@ durable when its call returns. Threads and processes may share a folder on one m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -35,6 +35,7 @@ from ticklake.stores.decision_recovery import LOOKBACK, RECOVERY_PROVIDER, Posit
 from ticklake.stores.decision_rows import Shelf, decision_row
 from ticklake.stores.decision_time import NS_PER_DAY, Moment
 from ticklake.stores.decision_trail import DecisionTrail, join_trades, links_of
+from ticklake.stores.read_only_error import ReadOnlyError
 
 _T = TypeVar("_T")
 _NOT_WRITTEN: Final = 0  # what `save_decision` gives in lenient mode when it failed: no revision has this number
@@ -48,7 +49,7 @@ class DecisionStore:
         """Make the folder; the index is opened when it is needed.
 
         Args:
-            config: see `DecisionConfig`: `storage_path`, `max_decisions`, `index_path`, `lenient`.
+            config: see `DecisionConfig`: `storage_path`, `max_decisions`, `index_path`, `lenient`, `read_only`.
             clock: stamps what is saved and says what is old.
 
         Raises:
@@ -100,7 +101,7 @@ class DecisionStore:
         """
         return self._attempt(
             "save",
-            lambda: int(self._changes.put(decision, expected_revision=expected_revision)[REVISION]),
+            lambda: int(self._writing().put(decision, expected_revision=expected_revision)[REVISION]),
             _NOT_WRITTEN,
         )
 
@@ -118,14 +119,16 @@ class DecisionStore:
         Raises:
             NotStoredError: there is no such decision.
         """
-        return self._changes.modify(require_decision_id(decision_id), change)
+        return self._writing().modify(require_decision_id(decision_id), change)
 
     def delete_decision(self, decision_id: Any, *, expected_revision: int | None = None) -> bool:
         """Remove a decision; whether there was one. Its history and what followed from it stay readable."""
         wanted = normalize_decision_id(decision_id)
         if wanted is None:
             return False
-        return self._attempt("delete", lambda: self._changes.delete(wanted, expected_revision=expected_revision), False)
+        return self._attempt(
+            "delete", lambda: self._writing().delete(wanted, expected_revision=expected_revision), False
+        )
 
     def cleanup_old_decisions(self, days: float = 30) -> int:
         """Remove decisions made more than `days` ago, with their history and what followed. How many.
@@ -138,11 +141,15 @@ class DecisionStore:
         """
         if not days >= 0:
             raise UsageError(f"days is {days!r}; give how many days to keep, 0 or more")
-        return self._changes.forget_before(self._clock.wall_ns() - round(days * NS_PER_DAY))
+        return self._writing().forget_before(self._clock.wall_ns() - round(days * NS_PER_DAY))
+
+    def forget_decisions(self, file_names: Iterable[str]) -> int:
+        """Remove the decisions in these files of the folder, with their history and what followed. How many."""
+        return self._writing().forget(file_names)
 
     def wipe_all_decisions(self) -> int:
         """Remove every decision, every history and all that followed. How many decisions there were."""
-        return self._changes.wipe()
+        return self._writing().wipe()
 
     # -- read ----------------------------------------
 
@@ -241,15 +248,15 @@ class DecisionStore:
             NotStoredError: no such decision.
             AlreadyStoredError: another order has that id.
         """
-        return self._changes.link(LinkKind.ORDER, order, decision_id=require_decision_id(decision_id))
+        return self._writing().link(LinkKind.ORDER, order, decision_id=require_decision_id(decision_id))
 
     def record_fill(self, order_id: str, fill: Any) -> bool:
         """Record a fill (with `fill_id`) of an order. False when it is there already. Raises as `record_order`."""
-        return self._changes.link(LinkKind.FILL, fill, order_id=str(order_id))
+        return self._writing().link(LinkKind.FILL, fill, order_id=str(order_id))
 
     def record_outcome(self, decision_id: Any, outcome: Any) -> bool:
         """Record how a decision ended. A later outcome needs an `outcome_id` of its own. Raises as `record_order`."""
-        return self._changes.link(LinkKind.OUTCOME, outcome, decision_id=require_decision_id(decision_id))
+        return self._writing().link(LinkKind.OUTCOME, outcome, decision_id=require_decision_id(decision_id))
 
     def get_trail(self, decision_id: Any) -> DecisionTrail:
         """A decision and all that followed from it.
@@ -310,6 +317,11 @@ class DecisionStore:
 
     def __repr__(self) -> str:
         return f"DecisionStore({str(self.storage_path)!r})"
+
+    def _writing(self) -> DecisionChanges:
+        if self.config.read_only:
+            raise ReadOnlyError("a change of decisions")
+        return self._changes
 
     def _attempt(self, action: str, call: Callable[[], _T], otherwise: _T) -> _T:
         """The result of a call; in lenient mode its failure is logged and `otherwise` is the result."""

@@ -20,20 +20,10 @@ from ticklake.stores.audit_chain import (
     encode_entry,
     hashes_of,
 )
-from ticklake.stores.audit_records import (
-    AuditKind,
-    AuditReport,
-    LoggedDecision,
-    LoggedOrder,
-    decision_of,
-    order_of,
-    record_of_decision,
-    record_of_order,
-    stamp,
-)
-from ticklake.stores.models import Decision, Order, OrderResult
+from ticklake.stores.audit_log import ChainedAudit
+from ticklake.stores.audit_records import AuditKind, AuditReport, stamp
 from ticklake.stores.postgres_database import Database
-from ticklake.stores.spans import ALWAYS, Moment, Span, day_of, from_ns
+from ticklake.stores.spans import Span, day_of, from_ns
 
 _READ: Final = """
 SELECT seq, line FROM audit WHERE kind = %s AND logged_at >= coalesce(%s, '-infinity'::timestamptz)
@@ -41,42 +31,12 @@ SELECT seq, line FROM audit WHERE kind = %s AND logged_at >= coalesce(%s, '-infi
 """
 
 
-class PostgresAudit:
+class PostgresAudit(ChainedAudit):
     """The `AuditStore` of a database."""
 
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-
-    def log_decision(self, strategy_name: str, decision: Decision) -> LoggedDecision:
-        """Append a decision."""
-        entry = self._append(AuditKind.DECISIONS, record_of_decision(strategy_name, decision))
-        logged = decision_of(entry, ALWAYS, where="the row just written")
-        assert logged is not None, "an open span holds every time"
-        return logged
-
-    def log_order(self, strategy_name: str, order: Order, result: OrderResult) -> LoggedOrder:
-        """Append an order and its result."""
-        entry = self._append(AuditKind.ORDERS, record_of_order(strategy_name, order, result))
-        logged = order_of(entry, ALWAYS, where="the row just written")
-        assert logged is not None, "an open span holds every time"
-        return logged
-
-    def read_decisions(
-        self, start: Moment | None = None, end: Moment | None = None, *, strategy_name: str | None = None
-    ) -> list[LoggedDecision]:
-        """Decisions logged from `start` to `end`, both included, in the order of logging."""
-        span = Span.of(start, end)
-        found = (decision_of(entry, span, where=where) for where, entry in self._entries(AuditKind.DECISIONS, span))
-        return [one for one in found if one and strategy_name in (None, one.strategy_name)]
-
-    def read_orders(
-        self, start: Moment | None = None, end: Moment | None = None, *, strategy_name: str | None = None
-    ) -> list[LoggedOrder]:
-        """Orders logged from `start` to `end`, as `read_decisions`."""
-        span = Span.of(start, end)
-        found = (order_of(entry, span, where=where) for where, entry in self._entries(AuditKind.ORDERS, span))
-        return [one for one in found if one and strategy_name in (None, one.strategy_name)]
 
     def verify_audit(self, kind: AuditKind, *, anchor: ChainHead | None = None) -> AuditReport:
         """Check every byte of every row, and the head. Reports, never raises for what it finds."""

@@ -11,7 +11,14 @@ from ticklake.stores.events import decode_event, encode_event, present_events, w
 from ticklake.stores.models import Event
 from ticklake.stores.postgres_database import Database, from_text, to_text
 from ticklake.stores.spans import Moment, Span, as_utc, day_of, from_ns
-from ticklake.stores.state import StateConflictError, StateVersion, checked_state, decode_state, encode_state
+from ticklake.stores.state import (
+    StateConflictError,
+    StateVersion,
+    check_keep_count,
+    checked_state,
+    decode_state,
+    encode_state,
+)
 
 _EVENTS: Final = """
 SELECT document FROM events WHERE happened_at >= coalesce(%s, '-infinity'::timestamptz)
@@ -99,6 +106,19 @@ class PostgresState:
         """The versions kept, oldest first."""
         query = "SELECT version FROM states WHERE strategy_name = %s ORDER BY version"
         return [version for (version,) in self._database.rows(query, to_text(strategy_name))]
+
+    def delete_old_states(self, strategy_name: str, keep_count: int = 10) -> int:
+        """Remove all but the newest `keep_count` versions; how many.
+
+        Raises:
+            UsageError: fewer than one would stay.
+        """
+        check_keep_count(keep_count)
+        delete = """DELETE FROM states WHERE strategy_name = %s AND version NOT IN
+            (SELECT version FROM states WHERE strategy_name = %s ORDER BY version DESC LIMIT %s)"""
+        name = to_text(strategy_name)
+        with self._database.transaction() as cursor:
+            return int(cursor.execute(delete, [name, name, keep_count]).rowcount)
 
     def list_strategies(self) -> list[str]:
         """Names of all strategies with a state, sorted."""

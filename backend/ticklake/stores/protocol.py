@@ -141,6 +141,10 @@ class StateStore(Protocol):
         """The versions kept."""
         ...
 
+    def delete_old_states(self, strategy_name: str, keep_count: int = 10) -> int:
+        """Remove all but the newest versions; how many. The current state always stays."""
+        ...
+
     def list_strategies(self) -> list[str]:
         """Strategies with a state."""
         ...

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.clock import Clock
-from ticklake.base.errors import RejectedError
+from ticklake.base.errors import RejectedError, UsageError
 from ticklake.files.atomic import remove, write_new
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, ConflictError, UnreadableError
@@ -135,6 +135,17 @@ class FileState:
         """The versions kept, oldest first."""
         return sorted(_versions(self._folder / safe_name(strategy_name)))
 
+    def delete_old_states(self, strategy_name: str, keep_count: int = 10) -> int:
+        """Remove all but the newest `keep_count` versions; how many.
+
+        Raises:
+            UsageError: fewer than one would stay: the current state is not deleted.
+        """
+        check_keep_count(keep_count)
+        folder = self._folder / safe_name(strategy_name)
+        old = self.list_state_versions(strategy_name)[:-keep_count]
+        return sum(remove(_file(folder, version)) for version in old)
+
     def list_strategies(self) -> list[str]:
         """Names of all strategies with a state, sorted."""
         names = []
@@ -160,6 +171,12 @@ def checked_state(strategy_name: str, state: Mapping[str, Any]) -> dict[str, Any
     if not isinstance(state, Mapping):
         raise RejectedError(f"state of {strategy_name!r} is a {type(state).__name__}; give a mapping")
     return dict(state)
+
+
+def check_keep_count(keep_count: int) -> None:
+    """Raises UsageError when the current state would go too."""
+    if keep_count < 1:
+        raise UsageError(f"keep_count is {keep_count}; keep 1 or more: the current state is not deleted")
 
 
 def encode_state(saved: StateVersion) -> bytes:

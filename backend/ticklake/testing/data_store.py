@@ -278,6 +278,18 @@ class StateSuite:
         assert store.list_state_versions("value") == [1, 2]
         assert store.read_strategy_state("value", version=3) is None
 
+    def test_old_states_go_and_the_current_one_stays(self, store: DataStore) -> None:
+        """The newest versions stay, of this strategy only; numbers go on."""
+        for number in range(5):
+            store.save_strategy_state("value", {"n": number})
+        store.save_strategy_state("other", {"n": 0})
+        refuses(UsageError, lambda: store.delete_old_states("value", 0))
+        assert store.delete_old_states("value", 2) == 3
+        assert store.delete_old_states("value", 2) == store.delete_old_states("nobody") == 0
+        assert store.list_state_versions("value") == [4, 5]
+        assert store.save_strategy_state("value", {"n": 9}) == 6
+        assert store.list_state_versions("other") == [1]
+
     def test_who_read_an_old_version_is_told(self, store: DataStore) -> None:
         """Nothing is written then."""
         store.save_strategy_state("value", {"n": 1}, expected_version=0)

@@ -89,7 +89,6 @@ def root(tmp_path: Path) -> Path:
         "records/events/.tmp-2",
         "bronze/t/symbol=A/p.parquet",
         "records/audit/2024.jsonl",
-        "catalog/ledger/w/1.json",
         "_state/wal/1",
         "quarantine/table=t/p.parquet",
     ):
@@ -156,7 +155,9 @@ def test_records_of_runs_go_only_when_they_ended_and_nobody_needs_them(tmp_path:
     assert [run.run_id for run in runs.find_runs()] == ["child", "running", "maker", "parent"]
 
 
-@pytest.mark.parametrize("kinds", [[], ["bronze"], ["cache", "cache"], ["audit"]])
+@pytest.mark.parametrize(
+    "kinds", [[], ["iron"], ["cache", "cache"], ["audit"], ["bronze", "bronze/t"], ["bronze/../catalog"], ["bronze/"]]
+)
 def test_kinds_that_are_not_ours_are_refused(root: Path, kinds: list[str]) -> None:
     with pytest.raises(UsageError, match="artifacts, runs, cache, logs, temp"):
         Retention(root).purge([RetentionPolicy(kind, max_count=0) for kind in kinds], dry_run=False)

@@ -1,4 +1,4 @@
-"""The composition root: settings in, running parts out. The only file where concrete classes meet."""
+"""The service: settings in, running parts out."""
 
 from __future__ import annotations
 

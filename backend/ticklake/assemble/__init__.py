@@ -1,0 +1,24 @@
+"""The composition root: the only room where concrete classes of one floor meet.
+
+build_service, build_bus    settings in, running parts out
+Lake, open_lake             one object to read a lake and to keep its records
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ticklake.assemble.lake import Lake, open_lake
+    from ticklake.assemble.service import build_bus, build_service
+
+_HOMES = {"Lake": "lake", "build_bus": "service", "build_service": "service", "open_lake": "lake"}
+
+__all__ = ["Lake", "build_bus", "build_service", "open_lake"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part on first use: who reads a lake needs no NATS."""
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(f"ticklake.assemble.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,90 @@
+"""kill -9 on entry to every disk call of a retention run: the books balance, and the next run finishes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.crash import retention_child
+from tests.crash.test_records_kill import need_strace
+from tests.integration.small_lake import DAY_NS, IDENTITY, TABLES, SmallLake, at, trade
+
+from ticklake.readers.verify import verify_lake
+
+NOW_NS = at(0, day=10)
+QUICK = {"unlink": 7, "linkat": 2, "fsync": 3}
+"""Disk call -> how many kills at it the default run makes; the nightly run makes all."""
+CALLS = ("writev", "fdatasync", "fsync", "linkat", "unlink", "unlinkat", "mkdir", "rename", "flock", "rmdir")
+_COUNT_MAX = 60
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days of trades in four files, and a feature version."""
+    small = SmallLake(tmp_path_factory.mktemp("lake"))
+    for day in range(2):
+        small.add("futures.trades", [trade(at(14.1, day=day)), trade(at(15.2, day=day))])
+    (small.root / "_state").mkdir()
+    (small.root / "_state/IDENTITY").write_text(IDENTITY)
+    version = small.root / "silver/features/v1"
+    (version / "date=2024-12-16").mkdir(parents=True)
+    (version / "date=2024-12-16/signals.parquet").write_bytes(b"rows")
+    (version / "state.json").write_text(json.dumps({"state": "complete"}))
+    return small.root
+
+
+def kill_at(root: Path, call: str, count: int) -> bool:
+    """Run the child under strace; whether it was killed."""
+    inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={count}"]
+    child = [sys.executable, "-B", retention_child.__file__, str(root), str(NOW_NS)]
+    command = ["strace", "-f", "-qq", "-o", "/dev/null", *inject, *child]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.returncode in (0, -9, 137), done.stderr
+    return done.returncode != 0
+
+
+def check(root: Path) -> None:
+    """What a killed run left is whole; the next run finishes; the books say what is retired."""
+    report = verify_lake(root, root / "_state", tables=TABLES, deep=True)
+    assert report.is_ok, report.problems
+    (book,) = report.books
+    assert report.rows + book.retired_rows == book.stored_rows == 4
+    version = root / "silver/features/v1"
+    assert not version.exists() or (version / "date=2024-12-16/signals.parquet").exists()
+    retention_child.main(root, NOW_NS + DAY_NS)
+    report = verify_lake(root, root / "_state", tables=TABLES, deep=True)
+    assert report.is_ok, report.problems
+    assert (report.files, report.leaving, report.books[0].retired_rows) == (0, (), 4)
+    assert not version.exists()
+
+
+def explore(pattern: Path, folder: Path, call: str, count_max: int) -> int:
+    """Kill at the first, second, ... call; how many kills there were."""
+    for count in range(1, count_max + 1):
+        root = folder / str(count)
+        shutil.copytree(pattern, root)
+        killed = kill_at(root, call, count)
+        check(root)
+        if not killed:
+            return count - 1
+    return count_max
+
+
+@pytest.mark.parametrize("call", QUICK)
+def test_a_kill_within_a_retention_run_loses_nothing(pattern: Path, tmp_path: Path, call: str) -> None:
+    need_strace(tmp_path)
+    assert explore(pattern, tmp_path, call, QUICK[call]) == QUICK[call]
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_kill_at_every_call_of_a_retention_run(pattern: Path, tmp_path: Path, call: str) -> None:
+    need_strace(tmp_path)
+    assert explore(pattern, tmp_path, call, _COUNT_MAX) < _COUNT_MAX
