@@ -1,7 +1,4 @@
-"""Promote and roll back while a hundred readers load the training set: seconds, and what the readers saw.
-
-Run: PYTHONPATH=backend:. python -m tests.benchmarks.gold_swap [READERS] [SWAPS] [ROWS_PER_DATE]
-"""
+"""Promote and roll back while a hundred readers load the training set: seconds, and what the readers saw."""
 
 from __future__ import annotations
 
@@ -9,18 +6,24 @@ import multiprocessing
 import os
 import statistics
 import sys
-import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.scale import Scale
 from tests.integration.gold.curators import NAME, check_whole, lay_marked
+from tests.unit.gold.small_version import DAYS
 
 from ticklake.gold.curator import GoldCurator
 from ticklake.readers.training import scan_training_set
 
 _PROCESSES = 2
+_READERS = 100
+_ROWS_PER_DATE = 20_000
+_LIMIT_S = 1.0
 
 
 def read_on(root: Path, threads: int, ready: Event, done: Event, loads: multiprocessing.SimpleQueue[int]) -> None:
@@ -67,45 +70,44 @@ def swap(root: Path, swaps: int) -> tuple[list[float], list[float]]:
     return promoted, rolled
 
 
-def show(what: str, seconds: list[float]) -> None:
-    """Print one line."""
-    print(f"{what:<48} p50 {statistics.median(seconds):7.3f} s   max {max(seconds):7.3f} s   target < 1 s")
+def measure(scale: Scale) -> Iterator[Figure]:
+    """Without readers, then with a hundred: the slowest of the swaps must stay below a second."""
+    root = scale.folder / "gold"
+    for version in ("v1", "v2"):
+        lay_marked(root, version, _ROWS_PER_DATE)
+    GoldCurator(root).promote_to_training("v1")
+    rows = f"{len(DAYS) * _ROWS_PER_DATE:,} rows"
+    alone = swap(root, scale.rounds)
+    among, loads = swap_among_readers(root, scale.rounds)
+    for what, one, many in zip(("promote", "roll back"), alone, among, strict=True):
+        yield Figure(
+            what=f"{what} {rows}, {_READERS} readers",
+            ours=f"{statistics.median(many):.3f} s",
+            reference=f"{statistics.median(one):.3f} s: nobody reads",
+            ratio=f"slowest {max(many):.3f} s",
+            target="< 1 s",
+            met=max(many) < _LIMIT_S,
+            note=f"{loads:,} loads meanwhile, none mixed, none missing",
+            rounds=tuple(many),
+        )
 
 
-def main(readers: int, swaps: int, rows_per_date: int) -> None:
-    """Measure without readers, then with them."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
-        root = Path(folder)
-        for version in ("v1", "v2"):
-            lay_marked(root, version, rows_per_date)
-        GoldCurator(root).promote_to_training("v1")
-        print(f"{3 * rows_per_date:,} rows, {swaps} swaps")
-        for what, seconds in zip(("promote, nobody reads", "rollback, nobody reads"), swap(root, swaps), strict=True):
-            show(what, seconds)
-        context = multiprocessing.get_context("spawn")
-        done, loads = context.Event(), context.SimpleQueue()
-        starts = [context.Event() for _ in range(_PROCESSES)]
-        workers = [
-            context.Process(target=read_on, args=(root, readers // _PROCESSES, ready, done, loads)) for ready in starts
-        ]
-        for worker in workers:
-            worker.start()
-        for ready in starts:
-            ready.wait()
-        begin_s = time.perf_counter()
-        named = (f"promote, {readers} readers", f"rollback, {readers} readers")
-        for what, seconds in zip(named, swap(root, swaps), strict=True):
-            show(what, seconds)
-        took_s = time.perf_counter() - begin_s
-        done.set()
-        for worker in workers:
-            worker.join()
-        if any(worker.exitcode for worker in workers):
-            raise SystemExit("a reader saw a mixed or missing dataset")
-        total = sum(loads.get() for _ in workers)
-        print(f"{total:,} loads in {took_s:.1f} s, none mixed, none missing")
-
-
-if __name__ == "__main__":
-    wishes = [int(word) for word in sys.argv[1:]]
-    main(*(wishes + [100, 10, 200][len(wishes) :]))
+def swap_among_readers(root: Path, swaps: int) -> tuple[tuple[list[float], list[float]], int]:
+    """The seconds of `swap` while others read, and how often they did."""
+    context = multiprocessing.get_context("spawn")
+    done, counts = context.Event(), context.SimpleQueue()
+    starts = [context.Event() for _ in range(_PROCESSES)]
+    workers = [
+        context.Process(target=read_on, args=(root, _READERS // _PROCESSES, ready, done, counts)) for ready in starts
+    ]
+    for worker in workers:
+        worker.start()
+    for ready in starts:
+        ready.wait()
+    seconds = swap(root, swaps)
+    done.set()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise SystemExit("a reader saw a mixed or missing dataset")
+    return seconds, sum(counts.get() for _ in workers)

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from ticklake.catalog.datasets import DataRegistry
+from ticklake.catalog.lineage_gone import Gone
 from ticklake.catalog.lineage_sets import (
     Use,
     files_with_sequence,
+    find_removed,
     find_set,
     find_uses,
     find_version,
+    removed_steps,
     set_steps,
     version_steps,
 )
@@ -36,9 +39,12 @@ class Lineage:
         """Use a data root. What is read once is kept: make a new one to see later records."""
         self.root = Path(os.path.realpath(root))
         self._datasets = DataRegistry.of_lake(self.root)
+        self._gone = Gone(self.root)
 
     def trace(self, name: str, *, files: bool = False) -> list[LineageStep]:
         """The steps back from a dataset, a run id, or the path of a file below the root; sources follow what they made.
+
+        What retention removed is named as `retired`, with time and reason; what is lost is `missing`.
 
         Args:
             name: also a training set (`x`, its version `x@3`) or a feature version (`v1`).
@@ -86,14 +92,19 @@ class Lineage:
         if any(run.run_id == name for run in self._runs):
             return
         path = name if "@" in name else self._path(name)
+        removed = find_removed(self.root, path)
+        if removed is not None:
+            yield from removed_steps(removed, depth)
+            yield from self._trace_head(removed.run_id, depth + 1)
+            return
         found = find_set(self.root, path)
         if found is not None:
-            yield from set_steps(self.root, found, places_of(self._ledger), depth, files=files)
+            yield from set_steps(self.root, found, places_of(self._ledger), self._gone, depth, files=files)
             yield from self._trace_head(found.run_id, depth + 1)
             return
         version = find_version(self.root, path)
         if version is not None:
-            yield from version_steps(self.root, *version, places_of(self._ledger), depth, files=files)
+            yield from version_steps(self.root, *version, places_of(self._ledger), self._gone, depth, files=files)
             for run in self._runs:
                 if f"silver/features/{version[0]}" in run.datasets:
                     yield from self._trace_head(run.run_id, depth + 1)
@@ -115,7 +126,7 @@ class Lineage:
             entry = self._datasets.get_dataset_entry(name)
             yield LineageStep(depth, "dataset", name, f"{entry.file_path}, {entry.stats.row_count} rows")
         elif self._is_known_path(path):
-            yield LineageStep(depth, "file", path, "" if (self.root / path).exists() else "missing")
+            yield LineageStep(depth, "file", path, self._gone.told(path))
         makers = [run for run in self._runs if name in run.datasets or any(ref.path == path for ref in run.artifacts)]
         for maker in makers:
             yield from self._trace_run(maker, depth + 1, seen)
@@ -142,7 +153,8 @@ class Lineage:
 
     def _is_known_path(self, path: str) -> bool:
         recorded = any(path in {ref.path for ref in run.artifacts} for run in self._runs)
-        return recorded or (self.root / path).exists()
+        committed = any(file.path == path for entry in self._ledger for file in entry.files)
+        return recorded or committed or (self.root / path).exists()
 
 
 def _run_step(run: RunRecord, depth: int) -> LineageStep:

@@ -22,13 +22,17 @@ from ticklake.catalog.feature_versions import (
     read_state,
     version_names,
 )
+from ticklake.catalog.lineage_gone import Gone
 from ticklake.catalog.lineage_step import LineageStep, Places, covers, stream_steps
+from ticklake.catalog.training_removed import RemovedVersion, read_removed
 from ticklake.catalog.training_sets import (
     HISTORY,
     TRAINING,
     SourceDate,
     TrainingMetadata,
+    history_folder,
     iter_versions,
+    parse_version,
     read_metadata,
     read_sources,
     set_names,
@@ -67,15 +71,34 @@ def find_set(root: Path, name: str) -> TrainingMetadata | None:
     Raises:
         NoDataError: there is such a set, but not that version.
     """
-    path = PurePosixPath(name)
-    if path.is_relative_to(HISTORY) and len(path.parts) >= 4:
-        base, version = path.parts[2:4]
-    else:
-        text = name.removeprefix(f"{TRAINING}/").removesuffix(".parquet")
-        base, _, version = text.partition("@")
+    base, version = _set_and_version(name)
     if base in set_names(root):
         return read_metadata(root, base, version or None)
     return None
+
+
+def find_removed(root: Path, name: str) -> RemovedVersion | None:
+    """The version that a name means, as for `find_set`, when retention removed it; else None."""
+    base, version = _set_and_version(name)
+    if not version or base not in set_names(root):
+        return None
+    return read_removed(history_folder(root, base) / version_label(parse_version(version)))
+
+
+def removed_steps(removed: RemovedVersion, depth: int) -> Iterator[LineageStep]:
+    """What is still known of a version of a training set that retention removed."""
+    label = f"{removed.dataset_name}@{version_label(removed.version)}"
+    yield LineageStep(depth, "version", label, f"{removed.path}, {removed.rows} rows, sha256 {removed.sha256[:12]}, "
+                      f"retired {removed.removed_at} ({removed.reason})")  # fmt: skip
+    yield LineageStep(depth + 1, "dataset", f"{FEATURES}/{removed.silver_version}", "")
+
+
+def _set_and_version(name: str) -> tuple[str, str]:
+    path = PurePosixPath(name)
+    if path.is_relative_to(HISTORY) and len(path.parts) >= 4:
+        return path.parts[2], path.parts[3]
+    base, _, version = name.removeprefix(f"{TRAINING}/").removesuffix(".parquet").partition("@")
+    return base, version
 
 
 def find_version(root: Path, name: str) -> tuple[str, str | None] | None:
@@ -89,19 +112,20 @@ def find_version(root: Path, name: str) -> tuple[str, str | None] | None:
 
 
 def set_steps(
-    root: Path, metadata: TrainingMetadata, places: Places, depth: int, *, files: bool
+    root: Path, metadata: TrainingMetadata, places: Places, gone: Gone, depth: int, *, files: bool
 ) -> Iterator[LineageStep]:
     """From a version of a training set down to the stream; what silver was then, not what it is now."""
     label = f"{metadata.dataset_name}@{version_label(metadata.version)}"
     yield LineageStep(depth, "version", label, f"{metadata.data.path}, {metadata.signal_count} rows, sha256 "
                       f"{metadata.data.sha256[:12]}")  # fmt: skip
-    yield LineageStep(depth + 1, "dataset", f"{FEATURES}/{metadata.silver_version}", f"{len(metadata.dates)} dates")
+    silver = f"{FEATURES}/{metadata.silver_version}"
+    yield LineageStep(depth + 1, "dataset", silver, _joined(f"{len(metadata.dates)} dates", gone.told(silver)))
     for source in read_sources(root, metadata).dates:
-        yield from _date_steps(source, places, depth + 2, files=files)
+        yield from _date_steps(source, places, gone, depth + 2, files=files)
 
 
 def version_steps(
-    root: Path, version: str, day: str | None, places: Places, depth: int, *, files: bool
+    root: Path, version: str, day: str | None, places: Places, gone: Gone, depth: int, *, files: bool
 ) -> Iterator[LineageStep]:
     """From a feature version, or one of its dates, down to the stream."""
     state = read_state(root, version)
@@ -109,7 +133,7 @@ def version_steps(
         yield LineageStep(depth, "dataset", f"{FEATURES}/{version}", state.state)
     for source in version_sources(root, version):
         if day is None or source.date.isoformat() == day:
-            yield from _date_steps(source, places, depth + (day is None), files=files)
+            yield from _date_steps(source, places, gone, depth + (day is None), files=files)
 
 
 def version_sources(root: Path, version: str) -> list[SourceDate]:
@@ -189,21 +213,28 @@ def _holds(path: Path, sequence: int) -> bool:
     return bool(rows.num_rows)
 
 
-def _date_steps(source: SourceDate, places: Places, depth: int, *, files: bool) -> Iterator[LineageStep]:
+def _date_steps(source: SourceDate, places: Places, gone: Gone, depth: int, *, files: bool) -> Iterator[LineageStep]:
     silver = source.silver
-    yield LineageStep(depth, "date", source.date.isoformat(),
-                      f"{silver.path}, {silver.rows} rows, sha256 {silver.sha256[:12]}")  # fmt: skip
+    told = f"{silver.path}, {silver.rows} rows, sha256 {silver.sha256[:12]}"
+    yield LineageStep(depth, "date", source.date.isoformat(), _joined(told, gone.told(silver.path)))
     if files:
         for file in source.bronze:
-            yield LineageStep(depth + 1, "file", file.path, f"{file.rows} rows, sha256 {file.sha256[:12]}")
+            told = f"{file.rows} rows, sha256 {file.sha256[:12]}"
+            yield LineageStep(depth + 1, "file", file.path, _joined(told, gone.told(file.path)))
             yield from stream_steps([file.path], places, depth + 2)
         return
     tables: dict[str, list[SourceFile]] = {}
     for file in source.bronze:
         tables.setdefault(_TABLE_END.split(file.path, maxsplit=1)[0], []).append(file)
     for table, members in sorted(tables.items()):
-        yield LineageStep(depth + 1, "table", table, f"{len(members)} files, {sum(file.rows for file in members)} rows")
-        yield from stream_steps([file.path for file in members], places, depth + 2)
+        paths = [file.path for file in members]
+        told = f"{len(members)} files, {sum(file.rows for file in members)} rows{gone.count(paths)}"
+        yield LineageStep(depth + 1, "table", table, told)
+        yield from stream_steps(paths, places, depth + 2)
+
+
+def _joined(*texts: str) -> str:
+    return ", ".join(text for text in texts if text)
 
 
 def _matcher(paths: Sequence[str]) -> Callable[[str], bool]:

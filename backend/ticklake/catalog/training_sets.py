@@ -12,9 +12,12 @@ import msgspec
 
 from ticklake.base.errors import NoDataError, UsageError
 from ticklake.catalog.feature_versions import SourceFile
+from ticklake.catalog.training_removed import read_removed, removal_of, removed_labels
 from ticklake.files.errors import UnreadableError
 
 FORMAT: Final = "ticklake.training/1"
+PROMOTION: Final = "promotion"
+"""Kind of the runs that make versions."""
 TRAINING: Final = "gold/training"
 HISTORY: Final = "gold/history"
 DATA: Final = "data.parquet"
@@ -139,13 +142,18 @@ class Sources(msgspec.Struct, frozen=True):
     dates: tuple[SourceDate, ...]
 
 
+def is_name(name: str) -> bool:
+    """Whether a training set may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """The name itself, when a training set may be called so.
 
     Raises:
         UsageError: it would be no safe file name.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(f"{name!r} is no name for a training set; use 1 to 100 letters, digits, `.`, `_` and `-`")
     return name
 
@@ -189,16 +197,36 @@ def set_names(root: Path) -> list[str]:
 
 
 def set_versions(root: Path, name: str) -> list[int]:
-    """Numbers of the whole versions of a set, ascending; empty when there are none."""
-    found = ((_FOLDER.fullmatch(path.parent.name)) for path in history_folder(root, name).glob(f"v*/{METADATA}"))
+    """Numbers of the whole versions of a set, ascending, without removed ones; empty when there are none."""
+    folders = (path.parent for path in history_folder(root, name).glob(f"v*/{METADATA}"))
+    found = (_FOLDER.fullmatch(folder.name) for folder in folders if not removal_of(folder).exists())
     return sorted(int(match[1]) for match in found if match)
+
+
+def removed_versions(root: Path, name: str) -> list[str]:
+    """Labels of the versions of a set that retention removed, ascending."""
+    return removed_labels(history_folder(root, name))
+
+
+def read_versions(root: Path, name: str) -> Iterator[TrainingMetadata]:
+    """Every whole version of a set, ascending; one that is removed meanwhile is left out.
+
+    Raises:
+        UnreadableError: the document of one is damaged.
+    """
+    for number in set_versions(root, name):
+        try:
+            yield read_metadata(root, name, number)
+        except NoDataError:
+            if not removal_of(history_folder(root, name) / version_label(number)).exists():
+                raise
 
 
 def read_metadata(root: Path, name: str, version: int | str | None = None) -> TrainingMetadata:
     """The metadata of a version; of the current one when None.
 
     Raises:
-        NoDataError: there is no such set or version; the text names those there are.
+        NoDataError: there is no such set or version, or retention removed it; the text names those there are.
         UnreadableError: the document is damaged or of another set.
     """
     if version is None:
@@ -206,8 +234,11 @@ def read_metadata(root: Path, name: str, version: int | str | None = None) -> Tr
         absent = f"no training set {name!r} below {root / TRAINING}; there are: {', '.join(known) or 'none'}"
     else:
         number = parse_version(version)
-        path = history_folder(root, name) / version_label(number) / METADATA
+        folder = history_folder(root, name) / version_label(number)
+        path, removed = folder / METADATA, read_removed(folder)
         have = ", ".join(map(version_label, set_versions(root, name))) or "none"
+        if removed is not None:
+            raise NoDataError(f"version {folder.name} of training set {name!r} was {removed.told()}; there are: {have}")
         absent = f"training set {name!r} has no version {version_label(number)}; there are: {have}"
     try:
         metadata = _decode(path, TrainingMetadata)
@@ -239,9 +270,8 @@ def read_sources(root: Path, metadata: TrainingMetadata) -> Sources:
 def iter_versions(root: Path) -> Iterator[TrainingMetadata]:
     """Every version of every set, in order of names and numbers."""
     for folder in sorted((root / HISTORY).glob("*")):
-        if _NAME.fullmatch(folder.name):
-            for number in set_versions(root, folder.name):
-                yield read_metadata(root, folder.name, number)
+        if is_name(folder.name):
+            yield from read_versions(root, folder.name)
 
 
 def encode_struct(value: msgspec.Struct) -> bytes:

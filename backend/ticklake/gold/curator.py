@@ -115,7 +115,7 @@ class GoldCurator:
             to: the version; the one below the current one when None.
 
         Raises:
-            NoDataError: there is no such set or version, or none below the current one.
+            NoDataError: there is no such set or version, none below the current one, or retention removed it.
         """
         name = sets.check_name(dataset_name)
         runs = RunRegistry(self.data_root, clock=self._clock)
@@ -139,10 +139,7 @@ class GoldCurator:
     def list_versions(self, dataset_name: str = DEFAULT_NAME) -> list[dict[str, Any]]:
         """Every whole version of a training set, ascending, and which is current. Raises NoDataError."""
         current = sets.read_metadata(self.data_root, dataset_name).version
-        found = [
-            sets.read_metadata(self.data_root, dataset_name, number)
-            for number in sets.set_versions(self.data_root, dataset_name)
-        ]
+        found = sets.read_versions(self.data_root, dataset_name)
         return [{**item.to_dict(), "is_current": item.version == current} for item in found]
 
     def get_dataset_metadata(
@@ -188,7 +185,8 @@ def _version_below(root: Path, name: str) -> int:
     current = sets.read_metadata(root, name).version
     below = [number for number in sets.set_versions(root, name) if number < current]
     if not below:
-        raise NoDataError(
-            f"training set {name!r} has no version below {sets.version_label(current)}; name one with `to`"
-        )
+        label = sets.version_label(current)
+        gone = [removed for removed in sets.removed_versions(root, name) if removed < label]
+        told = f" ({', '.join(gone)} removed by retention)" if gone else ""
+        raise NoDataError(f"training set {name!r} has no version below {label}{told}; name one with `to`")
     return below[-1]

@@ -17,16 +17,25 @@ from ticklake.catalog.artifact_ref import hash_file
 from ticklake.catalog.feature_versions import SourceFile
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
-from ticklake.files.atomic import publish_file, replace, temp_beside
 from ticklake.gold.dataset import footer_of, proven_parts, signal_files, write_dataset
 from ticklake.gold.facts import names_by_role
 from ticklake.gold.gates import Gate, GateLimits
-from ticklake.gold.publish import data_path, held, make_current, name_data, next_version, seal_version, stage_folder
+from ticklake.gold.publish import (
+    data_path,
+    held,
+    make_current,
+    name_data,
+    next_version,
+    put_staged,
+    seal_version,
+    stage_folder,
+    sync_staged,
+)
 from ticklake.gold.survey import Survey, evidence_of, fingerprint_of, refusal_of, survey_version
 from ticklake.readers.query import Day
 from ticklake.readers.silver import SilverReader
 
-KIND: Final = "promotion"
+KIND: Final = sets.PROMOTION
 
 
 class PromotionStatus(StrEnum):
@@ -133,10 +142,8 @@ def _publish(root: Path, name: str, survey: Survey, request: Request, run_id: st
 
 def _find_made(root: Path, name: str, fingerprint: str) -> int | None:
     """The youngest whole version that holds exactly this: rolled back, or left by one that died before the swap."""
-    for number in reversed(sets.set_versions(root, name)):
-        if sets.read_metadata(root, name, number).fingerprint == fingerprint:
-            return number
-    return None
+    made = [item.version for item in sets.read_versions(root, name) if item.fingerprint == fingerprint]
+    return max(made, default=None)
 
 
 def _make_version(
@@ -149,19 +156,18 @@ def _make_version(
     """
     number, staged = next_version(root, name), stage_folder(root, name)
     version = survey.version.name
-    temp = Path(temp_beside(staged / sets.DATA))
+    data = staged / sets.DATA
     footer = footer_of(name, number, version, survey.rows, survey.columns)
-    write_dataset(temp, proven_parts(root, version, survey.records), survey.columns, footer=footer)
-    publish_file(temp, staged / sets.DATA)
+    write_dataset(data, proven_parts(root, version, survey.records), survey.columns, footer=footer)
+    sync_staged(data)
     if evidence_of(root, version) != survey.evidence:
         raise RetryableError(f"version {version} was built again while it was promoted; promote again")
     sources = sets.encode_struct(_sources(survey))
-    replace(staged / sets.SOURCES, sources)
-    data = staged / sets.DATA
+    put_staged(staged / sets.SOURCES, sources)
     record = sets.DataRecord(data_path(name, number), survey.rows, data.stat().st_size, hash_file(data))
     sources_sha256 = hashlib.sha256(sources).hexdigest()
     metadata = _metadata(name, number, survey, record, sources_sha256, fingerprint, request, run_id, clock)
-    replace(staged / sets.METADATA, sets.encode_struct(metadata))
+    put_staged(staged / sets.METADATA, sets.encode_struct(metadata))
     seal_version(root, name, number, staged)
     return number
 

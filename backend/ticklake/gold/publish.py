@@ -1,6 +1,7 @@
 """Versions of a training set on disk: made whole in a hidden folder, named once, then made current by one rename.
 
     gold/history/{name}/.tmp-...        being written; whoever holds the lock next removes it
+    gold/history/{name}/v000002.removed.json   retention removed that version; see `catalog.training_removed`
     gold/history/{name}/v000003/        whole and never changed again: data.parquet, metadata.json, sources.json
     gold/training/{name}_metadata.json  the pointer: a copy of the metadata of the current version, replaced atomically
     gold/training/{name}.parquet        a second name of the current version's file, for plain globs
@@ -12,13 +13,14 @@ promotion or rollback repairs it; each of the two is whole at any moment, and ou
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ticklake.base.errors import CorruptError
+from ticklake.catalog.training_removed import SUFFIX as REMOVED_SUFFIX
+from ticklake.catalog.training_removed import remove_rests
 from ticklake.catalog.training_sets import (
     DATA,
     HISTORY,
@@ -30,12 +32,14 @@ from ticklake.catalog.training_sets import (
     read_metadata,
     version_label,
 )
-from ticklake.files.atomic import TEMP_PREFIX, locked, publish_file, replace, sort_error, temp_beside
+from ticklake.files.atomic import locked, publish_file, replace, sort_error, temp_beside
 from ticklake.files.errors import AlreadyStoredError
-from ticklake.files.local import LocalFiles
+from ticklake.files.local import FILE_MODE, FOLDER_MODE, LocalFiles
 from ticklake.lake.parquet import read_footer
 
 _VERSIONS: Final = "v[0-9]*"
+
+_files = LocalFiles()  # one for the process: it remembers which folders it has made durable
 
 
 @contextmanager
@@ -46,24 +50,65 @@ def held(root: Path, name: str) -> Iterator[None]:
         DiskError: the lock cannot be taken.
     """
     with locked(history_folder(root, name)):
-        _sweep(root, name)
+        remove_rests(history_folder(root, name))
         try:
             yield
         finally:
-            _sweep(root, name)
+            remove_rests(history_folder(root, name))
 
 
 def next_version(root: Path, name: str) -> int:
-    """The number after the highest one taken."""
-    taken = (path.name.removeprefix("v") for path in history_folder(root, name).glob(_VERSIONS))
+    """The number after the highest one that was ever taken, also by a version that is removed."""
+    taken = (
+        path.name.removeprefix("v").removesuffix(REMOVED_SUFFIX) for path in history_folder(root, name).glob(_VERSIONS)
+    )
     return max((int(text) for text in taken if text.isdigit()), default=0) + 1
 
 
 def stage_folder(root: Path, name: str) -> Path:
-    """A new hidden folder to make a version in."""
+    """A new hidden folder to make a version in. Nobody reads it, so its files need no temp names.
+
+    Raises:
+        OutOfRoomError: nothing was made.
+        DiskError: the disk failed.
+    """
     folder = Path(temp_beside(history_folder(root, name) / METADATA))
-    LocalFiles().make_folder(str(folder))
+    try:
+        folder.mkdir(FOLDER_MODE)
+    except OSError as error:
+        raise sort_error(error, "mkdir", str(folder)) from error
     return folder
+
+
+def put_staged(path: Path, content: bytes) -> None:
+    """Write a file of a staged folder and sync its bytes; `seal_version` makes its name durable.
+
+    Raises:
+        DiskError: the disk failed.
+    """
+    file = _files.create(str(path))
+    try:
+        file.write([content])
+        file.sync()
+    finally:
+        file.close()
+
+
+def sync_staged(path: Path) -> None:
+    """Sync the bytes of a file that another library wrote into a staged folder; `seal_version` does the rest.
+
+    Raises:
+        DiskError: the disk failed.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, FILE_MODE)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise sort_error(error, "fsync", str(path)) from error
 
 
 def seal_version(root: Path, name: str, number: int, staged: Path) -> Path:
@@ -76,8 +121,8 @@ def seal_version(root: Path, name: str, number: int, staged: Path) -> Path:
         AlreadyStoredError: the number is taken; the staged folder is as before.
         DiskError: the disk failed.
     """
-    files, target = LocalFiles(), history_folder(root, name) / version_label(number)
-    files.sync_folder(str(staged))
+    target = history_folder(root, name) / version_label(number)
+    _files.sync_folder(str(staged))
     try:
         os.rename(staged, target)  # noqa: PTH104, a folder that holds files is never replaced by it
     except (FileExistsError, NotADirectoryError) as error:
@@ -86,7 +131,7 @@ def seal_version(root: Path, name: str, number: int, staged: Path) -> Path:
         if target.exists():
             raise _taken(target) from error
         raise sort_error(error, "rename", str(target)) from error
-    files.sync_folder(str(target.parent))
+    _files.sync_folder(str(target.parent))
     return target
 
 
@@ -129,7 +174,7 @@ def name_data(root: Path, metadata: TrainingMetadata) -> None:
     target = current_data(root, metadata.dataset_name)
     temp = temp_beside(target)
     try:
-        LocalFiles().link(str(root / metadata.data.path), temp)
+        _files.link(str(root / metadata.data.path), temp)
     except FileNotFoundError as error:
         raise CorruptError(
             f"{root / metadata.data.path} is gone; restore it, or roll back to another version"
@@ -140,12 +185,6 @@ def name_data(root: Path, metadata: TrainingMetadata) -> None:
 def data_path(name: str, number: int) -> str:
     """Where the rows of a version lie, relative to the data root."""
     return f"{HISTORY}/{name}/{version_label(number)}/{DATA}"
-
-
-def _sweep(root: Path, name: str) -> None:
-    """Remove what was being written by a curator that died, or gave up."""
-    for left in history_folder(root, name).glob(f"{TEMP_PREFIX}*"):
-        shutil.rmtree(left)
 
 
 def _taken(target: Path) -> AlreadyStoredError:

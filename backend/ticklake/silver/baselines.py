@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from ticklake.silver.manifest import Manifest
 from ticklake.silver.pipelines import find_pipeline
@@ -14,9 +15,15 @@ _VERSIONS: Final = {
     "book_flow_quotes": "book_flow_quotes-v1.0.0",
 }
 
+_PARAMETERS: Final[Mapping[str, dict[str, dict[str, Any]]]] = {
+    # Price enters the zone `zone_points` (5) away from the level, so hardly a trade before lies within the default 0.5
+    # points of it; and 500,000 dollars, the default, are two contracts at 6,000: every run of trades would be a sweep.
+    "es_levels": {"compute_physics": {"tape_points": 10.0, "sweep_notional": 30_000_000.0}},
+}
+
 
 def baseline_manifest(pipeline: str = "es_levels", version: str | None = None) -> Manifest:
-    """The manifest of a pipeline with all its defaults.
+    """The manifest of a pipeline: every parameter spelled out, all defaults but a few that suit the instrument.
 
     Args:
         pipeline: its name.
@@ -27,4 +34,7 @@ def baseline_manifest(pipeline: str = "es_levels", version: str | None = None) -
     """
     doc = find_pipeline(pipeline).doc
     name = version or _VERSIONS.get(pipeline, "v1.0.0")
-    return resolve(Manifest(version=name, pipeline=pipeline, description=doc, tags=["baseline"])).manifest
+    given = _PARAMETERS.get(pipeline, {})
+    return resolve(
+        Manifest(version=name, pipeline=pipeline, description=doc, parameters=given, tags=["baseline"])
+    ).manifest

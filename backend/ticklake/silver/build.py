@@ -140,6 +140,7 @@ class _Build:
         self._folder.withdraw([self._folder.manifest_path, self._folder.validation_path])
         replace(self._folder.request_path, dump_manifest(self._recipe.manifest).encode())
         self._folder.clear_staging()
+        self._folder.clear_leftovers()
 
     def _execute(self, work: list[DatePlan], build: int, run_id: str) -> BuildResult:
         staging = self._folder.staging / uuid4().hex

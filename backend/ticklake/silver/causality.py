@@ -12,10 +12,11 @@ per variant, and no packing of cuts into fewer rebuilds is sound. What can be sa
 * Nothing after the cut is rebuilt but half an hour of absurd rows, longer than any window or horizon of the stages.
   What reaches further is seen by the other variant, where those rows are missing too.
 * The K cuts are shared out over all sessions of a build (`share_cuts`), not drawn per session: the code is the same.
-* Where a build has few sessions, X is a thinned session: every n-th row, but every row within 30 s of a cut, so that
-  leaks of the shortest reach (the next row, the rest of a bucket) meet the full stream and those of long reach meet
-  every hour. Thinning is fixed before the future is tampered with, so the claim covers it. `density_for` says how
-  thin. Given the published events (`built`), one more rebuild with all rows is compared with them.
+* Where a build has few sessions, X is a thinned session: a share of its milliseconds, but every row within 10 s of a
+  cut, so that leaks of the shortest reach (the next row, the rest of a bucket) meet the full stream and those of long
+  reach meet every hour. Of all inputs but the first, X has nothing older than an hour before the session. X is fixed
+  before the future is tampered with, so the claim covers it. `density_for` says how thin.
+* One rebuild with all rows before an early cut is compared with the published events (`all_rows`).
 
 **Which cuts.** Drawn with a seed, one from each of K equally filled stretches of the events in time. Every other cut
 is the time of an event itself: there, the very next row is already tampered with. The others fall between two
@@ -28,9 +29,10 @@ from __future__ import annotations
 
 import random
 import time as timer
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -42,12 +44,14 @@ from ticklake.silver.certificate import Certificate as Certificate
 from ticklake.silver.certificate import Trial, Variant, Violation, make_certificate
 from ticklake.silver.certificate import merge_certificates as merge_certificates
 from ticklake.silver.frames import Frames
-from ticklake.silver.tamper import tampered, thinned
+from ticklake.silver.tamper import Futures, absurd_after, thinned, time_of
 
 CUTS: Final = 20
 THREADS: Final = 2
 _AFTER: Final = "__after"
-_COST_SHARE: Final = 0.25  # of the build, for rows; as much again is left for what a rebuild costs without rows
+_ROWS_SHARE: Final = 0.25  # of the rows of a build, read by all rebuilds together
+_EARLY_SHARE: Final = 0.1  # of the events: what comes before is read whole for the trial with all rows
+_WARM_NS: Final = 3600 * 1_000_000_000
 _BETWEEN_NS: Final = 1_000_000_000
 
 Run = Callable[[Frames], Frames]
@@ -65,11 +69,12 @@ def share_cuts(dates: Sequence[str], cuts: int = CUTS, seed: int = 0) -> dict[st
 
 
 def density_for(sessions: int, cuts: int = CUTS) -> float:
-    """Share of the rows that a rebuild may see, so that all rebuilds cost at most half of the build.
+    """Share of the rows that a rebuild may see.
 
-    Two variants of each cut rebuild half a session on average: together as many sessions as there are cuts.
+    Two variants of each cut rebuild half a session on average: together as many sessions as there are cuts. They read
+    a quarter of the rows of the build; the rest of their cost does not depend on rows.
     """
-    return min(1.0, _COST_SHARE * sessions / max(cuts, 1))
+    return min(1.0, _ROWS_SHARE * sessions / max(cuts, 1))
 
 
 def certify(
@@ -85,6 +90,7 @@ def certify(
     seed: int = 0,
     density: float = 1.0,
     built: pl.DataFrame | None = None,
+    all_rows: bool = False,
     threads: int = THREADS,
 ) -> Certificate:
     """Try the pipeline of one session with other futures.
@@ -100,8 +106,9 @@ def certify(
         cuts: how many cuts to draw; fewer when there are fewer events.
         seed: of the draw.
         density: share of the input rows to use, see `density_for`.
+        built: the primary frame that the build made of the same inputs; cuts are drawn from its events then.
+        all_rows: try one more cut, an early one, with every row before it, and compare with `built`.
         threads: rebuilds at the same time; small ones leave the cores of one another idle.
-        built: the primary frame that the build made of the same inputs; then one cut is also tried with all rows.
 
     Returns:
         the certificate of this session. Without any event nothing was compared, and it has not passed.
@@ -111,25 +118,26 @@ def certify(
         CheckFailedError: two events have the same key.
     """
     started_s = timer.perf_counter()
-    whole = dict(zip(inputs, pl.collect_all(list(inputs.values())), strict=True))
     judge = _Judge(run, str(session.date), primary, tuple(features), tuple(key), time)
     draw = random.Random(f"{seed}:{session.date}")  # noqa: S311 - a draw, not a secret
-    some = whole if density >= 1 else thinned(whole, density)
-    truth = judge.events({name: frame.lazy() for name, frame in some.items()})
-    targets = _strata(truth[time].unique().sort().to_list(), cuts, draw)
-    if density < 1 and targets:
-        some = thinned(whole, density, targets)
-        truth = judge.events({name: frame.lazy() for name, frame in some.items()})
+    recent = inputs if density >= 1 else _recent(inputs, session)
+    published = None if built is None else judge.checked(built.lazy())
+    known = published if published is not None else judge.events(Futures(thinned(recent, density)).truth())
+    targets = _strata(_moments(known, time), cuts, draw)
+    futures = Futures(thinned(recent, density, targets))
+    truth = judge.events(futures.truth())
     plan = [
-        (truth, some, cut_ns, variant, min(density, 1.0))
-        for cut_ns in _cut_times(truth[time].unique().sort().to_list(), targets, draw)
+        partial(judge.try_cut, truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
+        for cut_ns in _cut_times(_moments(truth, time), targets, draw)
         for variant in Variant
     ]
-    if built is not None and built.height:
-        cut_ns = _strata(built[time].unique().sort().to_list(), 1, draw)[0]
-        plan.append((judge.checked(built.lazy()), whole, cut_ns, Variant.ABSURD, 1.0))
+    if all_rows and published is not None and published.height:
+        moments = _moments(published, time)
+        cut_ns = _strata(moments[: max(1, round(len(moments) * _EARLY_SHARE))], 1, draw)[0]
+        other = partial(absurd_after, inputs, cut_ns)
+        plan.append(partial(judge.try_cut, published, other, cut_ns, Variant.ABSURD, 1.0))
     with ThreadPoolExecutor(max_workers=threads) as pool:
-        outcomes = list(pool.map(lambda case: judge.try_cut(*case), plan))
+        outcomes = list(pool.map(lambda trial: trial(), plan))
     trials = tuple(trial for trial, _ in outcomes)
     violations = tuple(violation for _, found in outcomes for violation in found)
     return make_certificate(judge.features, trials, violations, timer.perf_counter() - started_s)
@@ -156,7 +164,8 @@ class _Judge:
     def checked(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """Key, time and features of the frame; the keys are unique."""
         names = list(dict.fromkeys((*self.key, self.time, *self.features)))
-        missing = [name for name in names if name not in frame.collect_schema()]
+        schema = frame.collect_schema()
+        missing = [name for name in names if name not in schema]
         if missing:
             raise UsageError(f"frame {self.primary!r} has no column {', '.join(missing)}; compare columns that it has")
         rows = frame.select(names).collect()
@@ -167,7 +176,7 @@ class _Judge:
     def try_cut(
         self,
         truth: pl.DataFrame,
-        inputs: Mapping[str, pl.DataFrame],
+        other: Callable[[], Frames],
         cut_ns: int,
         variant: Variant,
         density: float,
@@ -175,9 +184,8 @@ class _Judge:
         """Rebuild with another future after the cut, and tell what came of it."""
         before = truth.filter(pl.col(self.time) <= cut_ns)
         found: list[tuple[str, str, str, str]] = []
-        other = tampered(inputs, cut_ns, variant)
         try:
-            after = self.events(other).filter(pl.col(self.time) <= cut_ns)
+            after = self.events(other()).filter(pl.col(self.time) <= cut_ns)
         except (TickLakeError, pl.exceptions.PolarsError) as error:
             found.append(("", "", "the pipeline ran", f"it failed: {error}"))
         else:
@@ -187,6 +195,8 @@ class _Judge:
 
     def _differences(self, before: pl.DataFrame, after: pl.DataFrame) -> Iterator[tuple[str, str, str, str]]:
         """Column, first event, value before and after, of each column that differs."""
+        if before.schema == after.schema and before.equals(after):
+            return
         gone = before.join(after, on=self.key, how="anti", maintain_order="left")
         new = after.join(before, on=self.key, how="anti", maintain_order="left")
         if gone.height:
@@ -195,17 +205,32 @@ class _Judge:
             yield "", self._name(new), "no event", "event"
         both = before.join(after, on=self.key, how="inner", suffix=_AFTER, maintain_order="left")
         compared = [name for name in dict.fromkeys((self.time, *self.features)) if name not in self.key]
-        retyped = [name for name in compared if before.schema[name] != after.schema[name]]
+        old, new_types = before.schema, after.schema
+        retyped = [name for name in compared if old[name] != new_types[name]]
         for name in retyped:
-            yield name, "", f"type {before.schema[name]}", f"type {after.schema[name]}"
+            yield name, "", f"type {old[name]}", f"type {new_types[name]}"
         same_type = [name for name in compared if name not in retyped]
         changed = both.select(pl.col(name).ne_missing(pl.col(name + _AFTER)).any() for name in same_type)
-        for name in (name for name in same_type if changed[name][0]):
+        for name in (name for name, is_changed in changed.row(0, named=True).items() if is_changed):
             first = both.filter(pl.col(name).ne_missing(pl.col(name + _AFTER))).head(1)
             yield name, self._name(first), repr(first[name][0]), repr(first[name + _AFTER][0])
 
     def _name(self, events: pl.DataFrame) -> str:
         return ", ".join(str(events[name][0]) for name in self.key)
+
+
+def _recent(inputs: Frames, session: SessionWindow) -> Frames:
+    """The first input as it is, of the others what is at most an hour older than the session."""
+    first, *others = inputs
+    since_ns = session.start_ns - _WARM_NS
+    return {first: inputs[first]} | {
+        name: inputs[name].filter(time_of(inputs[name], name) >= since_ns) for name in others
+    }
+
+
+def _moments(events: pl.DataFrame, time: str) -> list[int]:
+    """The distinct event times, ascending."""
+    return events[time].unique().sort().to_list()
 
 
 def _strata(times: Sequence[int], cuts: int, draw: random.Random) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from ticklake.base.errors import UsageError
 from ticklake.catalog.artifact_ref import hash_file
-from ticklake.files.atomic import remove, replace
+from ticklake.files.atomic import TEMP_PREFIX, remove, replace
 from ticklake.files.local import LocalFiles
 from ticklake.silver.record import DateRecord, OutputFile, VersionState, decode_json, encode_json
 
@@ -145,6 +145,11 @@ class VersionFolder:
         """Remove documents that speak of an earlier build."""
         for path in documents:
             remove(path)
+
+    def clear_leftovers(self) -> None:
+        """Remove half-written documents of a killed build. Only under the lease."""
+        for path in sorted(self.path.rglob(f"{TEMP_PREFIX}*")):
+            path.unlink(missing_ok=True)
 
     def clear_staging(self) -> None:
         """Remove what this build, or a killed one, left behind. The folder itself stays."""

@@ -117,8 +117,8 @@ def draw_certificate(
     shares = {day: cuts for day, cuts in share_cuts(built, wanted.cuts, wanted.seed).items() if cuts}
     published = VersionFolder(lake.data_root, recipe.manifest.version)
     chosen = sorted(shares)[wanted.seed % len(shares)]  # one date is tried with every row, as it was published
-    signals = {chosen: str(published.data_path(chosen, f"{OUTPUTS[PRIMARY]}.parquet"))}
-    unit = partial(certify_date, shares, signals, density_for(len(built), wanted.cuts), wanted.seed)
+    signals = {day: str(published.data_path(day, f"{OUTPUTS[PRIMARY]}.parquet")) for day in shares}
+    unit = partial(certify_date, shares, signals, chosen, density_for(len(built), wanted.cuts), wanted.seed)
     text = dump_manifest(recipe.manifest)
     tasks = [DateTask(str(lake.data_root), text, day, "certificate", recipe.code_hash, "") for day in shares]
     drawn = {
@@ -131,6 +131,7 @@ def draw_certificate(
 def certify_date(
     shares: Mapping[str, int],
     signals: Mapping[str, str],
+    chosen: str,
     density: float,
     seed: int,
     root: str,
@@ -142,7 +143,8 @@ def certify_date(
 
     Args:
         shares: date -> how many cuts.
-        signals: date -> its published signals, for the dates that are tried with every row.
+        signals: date -> its published signals.
+        chosen: the date that is tried with every row, too.
         density: share of the rows to use otherwise.
         seed: of the draw.
         root: the data root.
@@ -172,7 +174,8 @@ def certify_date(
         cuts=shares[day],
         seed=seed,
         density=density,
-        built=_scan(Path(signals[day])).collect() if day in signals else None,
+        built=_scan(Path(signals[day])).collect(),
+        all_rows=day == chosen,
     )
     return msgspec.json.encode(certificate)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import yaml
@@ -13,6 +13,9 @@ from ticklake.base.errors import NoDataError, UsageError
 from ticklake.silver.folder import checked_version
 from ticklake.silver.record import InputFile, Warmup
 from ticklake.silver.stage import ColumnSpec
+
+_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C ones take a sixth of the time
+_DUMPER: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class ExtraStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -123,7 +126,7 @@ def parse_manifest(text: str, *, path: str = "manifest") -> Manifest:
         UsageError: no YAML, or no manifest; the text names the place.
     """
     try:
-        return msgspec.convert(yaml.safe_load(text), Manifest)
+        return msgspec.convert(yaml.load(text, Loader=_LOADER), Manifest)  # noqa: S506, both loaders are the safe one
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is no YAML: {error}; correct it") from error
     except msgspec.ValidationError as error:
@@ -156,7 +159,8 @@ def dump_manifest(manifest: Manifest) -> str:
     body = msgspec.to_builtins(manifest)
     if manifest.built is None:
         body = {key: value for key, value in body.items() if key not in ("columns", "built")}
-    return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.dump(body, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 def column_entries(columns: Mapping[str, tuple[ColumnSpec, ...]]) -> dict[str, list[ColumnEntry]]:

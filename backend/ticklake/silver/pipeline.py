@@ -219,7 +219,9 @@ def _run_stage(
     try:
         made = stage.run(frames, own, session)
         kept = {name: frame for name, frame in made.items() if wanted is None or name in wanted}
-        return dict(zip(kept, pl.collect_all(list(kept.values())), strict=True))
+        reads_files = any(name.startswith(INPUT_PREFIX) for name in stage.needs_with(own))
+        collected = pl.collect_all(list(kept.values()), engine="auto" if reads_files else "in-memory")
+        return dict(zip(kept, collected, strict=True))
     except TickLakeError:
         raise
     except Exception as error:

@@ -258,7 +258,7 @@ def _short(number: float) -> str:
     for suffix, bound in _SUFFIXES:
         if abs(number) >= bound:
             return f"{number / (1e3 if suffix == 'k' else bound):.3g}{suffix}"
-    return f"{number:.3g}"
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def _footer(version: _Version) -> str:

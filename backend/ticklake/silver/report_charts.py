@@ -53,6 +53,7 @@ def coverage_chart(records: Sequence[DateRecord]) -> go.Figure:
         if status is DateStatus.BUILT:
             figure.add_bar(
                 x=dates, y=[record.rows for record in chosen], name=status, marker_color=color,
+                width=min(0.75, 0.05 * len(records)),
                 hovertemplate="%{x}: %{y} events<extra></extra>",
             )  # fmt: skip
         else:
@@ -130,7 +131,7 @@ def missing_chart(shares: Mapping[str, Sequence[float]], dates: Sequence[str]) -
         go.Heatmap(
             z=[list(shares[name]) for name in names], x=list(dates), y=names, zmin=0, zmax=1,
             colorscale=[[0, "#f7f9fb"], [0.5, "#9bb8ea"], [1, BLUE]],
-            colorbar={"tickformat": ".0%", "thickness": 12, "title": {"text": "missing"}},
+            colorbar={"tickformat": ".0%", "thickness": 12, "title": {"text": "missing", "side": "right"}},
             hovertemplate="%{y}<br>%{x}: %{z:.1%} missing<extra></extra>", xgap=1, ygap=1,
         )
     )  # fmt: skip

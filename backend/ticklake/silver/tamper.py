@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
@@ -20,6 +21,9 @@ NEAR_NS: Final = 30 * 1_000_000_000
 ROWS_KEPT_MIN: Final = 5_000
 """Thinning leaves frames alone that have no more rows than this."""
 
+_NS_PER_MS: Final = 1_000_000
+_MIX: Final = 40_503  # odd, so that neighbouring milliseconds are drawn as if by chance (Knuth, TAOCP 3, 6.4)
+_MIX_RANGE: Final = 2**16 + 1
 _PRICE_FACTORS: Final = 7.0, 0.125  # of every other row, so that new highs and new lows appear
 _SIZE_FACTOR: Final = 1_000
 _OTHER_CONTRACT_FACTOR: Final = 1_000_000
@@ -37,48 +41,108 @@ _KEPT: Final = frozenset({"stream_seq", "message_row", "seq", "hour"})
 _SWAPPED: Final[Mapping[str, tuple[str, str]]] = {"right": ("C", "P"), "action": ("A", "C"), "side": ("B", "A")}
 
 
-def event_time(frame: pl.DataFrame, name: str) -> pl.Series:
+def time_of(frame: pl.LazyFrame, name: str) -> pl.Expr:
     """Event time of each row, ns UTC; the time of receipt where there is none.
 
     Raises:
         UsageError: the frame has neither column.
     """
-    times = [column for column in _TIMES if column in frame.columns]
+    times = [column for column in _TIMES if column in frame.collect_schema()]
     if not times:
         raise UsageError(f"input frame {name!r} has neither {' nor '.join(_TIMES)}; give it an event time")
-    return frame.select(pl.coalesce(times).alias("time")).to_series()
+    return pl.coalesce(times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows by event time, and what stands for each in an absurd future."""
+
+    frame: pl.DataFrame
+    times_ns: pl.Series
+    absurd: pl.DataFrame
+
+    def until(self, cut_ns: int) -> int:
+        """How many rows are at or before the cut."""
+        return int(self.times_ns.search_sorted(cut_ns, side="right"))
+
+
+class Futures:
+    """Inputs whose future can be changed at any cut. What is costly is done once; a cut only slices."""
+
+    def __init__(self, inputs: Mapping[str, pl.DataFrame]) -> None:
+        self._rows = {name: _rows(frame, name) for name, frame in inputs.items()}
+
+    def truth(self) -> Frames:
+        """The rows as they are, by event time."""
+        return {name: rows.frame.lazy() for name, rows in self._rows.items()}
+
+    def at(self, cut_ns: int, variant: Variant) -> Frames:
+        """The inputs with the same rows up to the cut, included, and another future.
+
+        Absurd values: prices times 7 and 1/8 in turns, sizes times 1,000 (1,000,000 for all but the main contract, so
+        that another contract rules the volume), aggressor, option right, action and side flipped, flags negated. Times,
+        sequences and names stay.
+        """
+        return {name: _at(rows, cut_ns, variant).lazy() for name, rows in self._rows.items()}
 
 
 def tampered(inputs: Mapping[str, pl.DataFrame], cut_ns: int, variant: Variant) -> Frames:
-    """The inputs with the same rows up to the cut, included, and another future.
+    """The inputs with another future after one cut; see `Futures.at`."""
+    return Futures(inputs).at(cut_ns, variant)
 
-    Absurd values: prices times 7 and 1/8 in turns, sizes times 1,000 (1,000,000 for all but the main contract, so that
-    another contract rules the volume), aggressor, option right, action and side flipped, flags negated. Times,
-    sequences and names stay.
+
+def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
+    """The inputs with an absurd future, as `Futures.at` makes it, where only that future is read here."""
+    changed = {}
+    for name, frame in inputs.items():
+        time = time_of(frame, name)
+        later = frame.filter(time > cut_ns, time <= cut_ns + ABSURD_REACH_NS).collect()
+        changed[name] = pl.concat([frame.filter(time <= cut_ns), _absurd_rows(later).lazy()])
+    return changed
+
+
+def thinned(inputs: Frames, density: float, near: Sequence[int] = ()) -> dict[str, pl.DataFrame]:
+    """Some rows of each frame: such a share of its milliseconds, and all rows within 10 s of the moments `near`.
+
+    Which milliseconds depends on their time alone, so a reader of files need not decode the other rows.
     """
-    return {name: _tampered_frame(frame, name, cut_ns, variant).lazy() for name, frame in inputs.items()}
+    times = {name: time_of(frame, name) for name, frame in inputs.items()}
+    rows = [frame.select(pl.len()) for frame in inputs.values()]
+    counts = {name: count.item() for name, count in zip(inputs, pl.collect_all(rows), strict=True)}
+    some = {name: frame.filter(_kept(times[name], counts[name], density, near)) for name, frame in inputs.items()}
+    return dict(zip(some, pl.collect_all(list(some.values())), strict=True))
 
 
-def thinned(inputs: Mapping[str, pl.DataFrame], density: float, near: Sequence[int] = ()) -> dict[str, pl.DataFrame]:
-    """Every n-th row of each frame, n the inverse of the density, and all rows within 30 s of the moments `near`."""
-    return {name: _thinned_frame(frame, name, density, near) for name, frame in inputs.items()}
+def _kept(time: pl.Expr, rows: int, density: float, near: Sequence[int]) -> pl.Expr:
+    step = int(rows / max(rows * density, ROWS_KEPT_MIN, 1))
+    if step <= 1:
+        return pl.lit(True)
+    is_drawn = time // _NS_PER_MS % _MIX_RANGE * _MIX % _MIX_RANGE % step == 0
+    return pl.any_horizontal(is_drawn, *(time.is_between(moment - NEAR_NS, moment + NEAR_NS) for moment in near))
 
 
-def _tampered_frame(frame: pl.DataFrame, name: str, cut_ns: int, variant: Variant) -> pl.DataFrame:
-    time = event_time(frame, name)
-    is_past = (time <= cut_ns).fill_null(value=False)
+def _rows(frame: pl.DataFrame, name: str) -> _Rows:
+    time = time_of(frame.lazy(), name)
+    times_ns = frame.select(time.alias("time")).to_series()
+    if times_ns.null_count() or not times_ns.is_sorted():
+        frame = frame.filter(time.is_not_null()).sort(time, maintain_order=True)
+        times_ns = frame.select(time.alias("time")).to_series()
+    return _Rows(frame, times_ns, _absurd_rows(frame))
+
+
+def _at(rows: _Rows, cut_ns: int, variant: Variant) -> pl.DataFrame:
+    past = rows.until(cut_ns)
     if variant is Variant.REMOVED:
-        return frame.filter(is_past)
-    is_near = (time <= cut_ns + ABSURD_REACH_NS).fill_null(value=False)
-    changed = [_absurd(frame, column).alias(column) for column in frame.columns]
-    return frame.with_columns(
-        pl.when(pl.lit(is_past)).then(pl.col(column)).otherwise(new).alias(column)
-        for column, new in zip(frame.columns, changed, strict=True)
-    ).filter(is_near)
+        return rows.frame.head(past)
+    return pl.concat([rows.frame.head(past), rows.absurd.slice(past, rows.until(cut_ns + ABSURD_REACH_NS) - past)])
+
+
+def _absurd_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(_absurd(frame, column).alias(column) for column in frame.columns)
 
 
 def _absurd(frame: pl.DataFrame, column: str) -> pl.Expr:
-    value, dtype = pl.col(column), frame.schema[column]
+    value, dtype = pl.col(column), frame[column].dtype
     if column in _KEPT or column.endswith("_ns"):
         return value
     if column == "aggressor":
@@ -105,21 +169,3 @@ def _size_factor(frame: pl.DataFrame) -> pl.Expr:
         return pl.lit(_SIZE_FACTOR)
     main = frame["contract"].value_counts().sort("count", "contract", descending=[True, False])["contract"][0]
     return pl.when(pl.col("contract") == main).then(_SIZE_FACTOR).otherwise(_OTHER_CONTRACT_FACTOR)
-
-
-def _thinned_frame(frame: pl.DataFrame, name: str, density: float, near: Sequence[int]) -> pl.DataFrame:
-    step = int(frame.height / max(frame.height * density, ROWS_KEPT_MIN, 1))
-    if step <= 1:
-        return frame
-    kept = pl.int_range(frame.height, eager=True) % step == 0
-    if near:
-        moments = pl.DataFrame({"near": sorted(near)}, schema={"near": pl.Int64})
-        times = pl.DataFrame({"time": event_time(frame, name)}).with_row_index("row")
-        found = (
-            times.drop_nulls()
-            .sort("time")
-            .join_asof(moments, left_on="time", right_on="near", strategy="nearest", tolerance=NEAR_NS)
-        )
-        close = found.filter(pl.col("near").is_not_null())["row"]
-        kept = kept | pl.int_range(frame.height, eager=True).is_in(close.implode())
-    return frame.filter(kept)

@@ -12,7 +12,7 @@ from ticklake.base.errors import CheckFailedError, RejectedError, UsageError
 from ticklake.silver.causality import certify, density_for, merge_certificates, share_cuts
 from ticklake.silver.certificate import Variant
 from ticklake.silver.frames import Frames
-from ticklake.silver.tamper import ABSURD_REACH_NS, NEAR_NS, tampered, thinned
+from ticklake.silver.tamper import ABSURD_REACH_NS, NEAR_NS, absurd_after, tampered, thinned
 
 PRICE = pl.col("price")
 
@@ -94,11 +94,11 @@ def test_the_draw_depends_on_the_seed_alone_and_hits_events_and_gaps():
 def test_published_events_are_tried_with_all_rows():
     built = honest(simulate(20_000, 20_000))["events"].collect()
     inputs = simulate(20_000, 20_000)
-    good = certify(honest, inputs, session(), features=["mean"], cuts=2, density=0.05, built=built)
+    good = certify(honest, inputs, session(), features=["mean"], cuts=2, density=0.05, built=built, all_rows=True)
     assert good.passed
     assert [trial.density for trial in good.trials] == [0.05] * 4 + [1.0]
     other = built.with_columns(mean=pl.col("mean") + 1)
-    wrong = certify(honest, inputs, session(), features=["mean"], cuts=2, density=0.05, built=other)
+    wrong = certify(honest, inputs, session(), features=["mean"], cuts=2, density=0.05, built=other, all_rows=True)
     assert not wrong.passed
 
 
@@ -176,13 +176,23 @@ def test_an_absurd_future_is_ruled_by_another_contract():
     assert absurd["size"].to_list() == [1, 1000, 1000, 1_000_000]
 
 
-def test_thinning_keeps_every_nth_row_and_all_rows_near_a_cut():
+def test_thinning_keeps_a_share_of_the_time_and_all_rows_near_a_cut():
     second_ns = 1_000_000_000
-    frame = pl.DataFrame({"ts_event_ns": pl.int_range(0, 100_000, eager=True) * second_ns})
+    frame = pl.LazyFrame({"ts_event_ns": pl.int_range(0, 100_000, eager=True) * second_ns})
+    far = thinned({"x": frame}, 0.1)["x"]["ts_event_ns"]
+    assert far.len() == pytest.approx(10_000, rel=0.1)
+    assert far.diff().max() < 120 * second_ns
     near = thinned({"x": frame}, 0.1, [50_000 * second_ns])["x"]["ts_event_ns"] // second_ns
-    assert set(range(0, 100_000, 10)) <= set(near)
     reach = NEAR_NS // second_ns
-    assert near.filter(near.is_between(49_000, 51_000)).len() == 200 + 1 + 2 * reach - 2 * reach // 10
+    assert near.filter(near.is_between(50_000 - reach, 50_000 + reach)).len() == 2 * reach + 1
     assert near.is_sorted()
+    assert set(far // second_ns) <= set(near)
     small = frame.head(5_000)
-    assert thinned({"x": small}, 0.1)["x"].equals(small)
+    assert thinned({"x": small}, 0.1)["x"].equals(small.collect())
+
+
+def test_an_absurd_future_of_files_is_that_of_frames():
+    frame = pl.DataFrame({"ts_event_ns": [1, 2, 3, 4 + ABSURD_REACH_NS], "price": [1.0, 2.0, 8.0, 3.0]})
+    lazily = absurd_after({"x": frame.lazy()}, 2)["x"].collect()
+    assert lazily.equals(tampered({"x": frame}, 2, Variant.ABSURD)["x"].collect())
+    assert lazily["price"].to_list() == [1.0, 2.0, 56.0]

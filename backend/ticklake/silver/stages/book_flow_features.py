@@ -11,7 +11,7 @@ import polars as pl
 from ticklake.base.errors import UsageError
 from ticklake.schema.session import SessionWindow
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
-from ticklake.silver.stages.book_flow_load import LEVELS_OF_BOOK
+from ticklake.silver.stages.book_flow_load import LEVELS_OF_BOOK, added
 from ticklake.silver.stages.first_passage import Floats
 from ticklake.silver.stages.windows import step, trailing_sum
 
@@ -64,7 +64,7 @@ def book_shape(frames: Frames, parameters: ShapeParameters, session: SessionWind
         "queue_imbalance_1": _ratio(bid_size - ask_size, bid_size + ask_size),
     }
     if levels > 1:
-        bids, asks = (pl.sum_horizontal(f"{side}_sz_{n}" for n in range(1, levels + 1)) for side in ("bid", "ask"))
+        bids, asks = (added([pl.col(f"{side}_sz_{n}") for n in range(1, levels + 1)]) for side in ("bid", "ask"))
         has_both = bid_size.is_not_null() & ask_size.is_not_null()
         shape[f"queue_imbalance_{levels}"] = pl.when(has_both).then(_ratio(bids - asks, bids + asks))
     made = frames["grid"].filter("is_event").select(**shape)

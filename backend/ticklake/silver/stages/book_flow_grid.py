@@ -12,7 +12,7 @@ from ticklake.base.errors import UsageError
 from ticklake.schema.session import SessionWindow
 from ticklake.silver.orderflow import ofi_terms
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
-from ticklake.silver.stages.book_flow_load import INSTRUMENT, LEVELS_OF_BOOK
+from ticklake.silver.stages.book_flow_load import INSTRUMENT, LEVELS_OF_BOOK, added
 from ticklake.silver.stages.first_passage import Flags, Floats, Ints
 
 _NS_PER_MS = 1_000_000
@@ -98,7 +98,7 @@ def _ofi(levels: int) -> list[pl.Expr]:
     """OFI of every book row at the best level and, for a deep book, summed over its levels (unit of the sizes)."""
     terms = ofi_terms(levels)
     best = terms[0].alias("ofi_step")
-    return [best] if levels == 1 else [best, pl.sum_horizontal(terms).alias(f"ofi{levels}_step")]
+    return [best] if levels == 1 else [best, added(terms).alias(f"ofi{levels}_step")]
 
 
 def _steps(times: pl.Series, start_ns: int, grid_ns: int) -> Ints:

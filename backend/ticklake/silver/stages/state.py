@@ -99,7 +99,7 @@ def materialize_state_table(frames: Frames, parameters: StateParameters, session
             "level_price",
             "spot",
             distance_points=pl.col("spot") - pl.col("level_price"),
-            time_since_last_touch_s=(pl.col("ts_event_ns") - pl.col("touch_ns")) / _NS_PER_S,
+            time_since_last_touch_s=_seconds(pl.col("ts_event_ns") - pl.col("touch_ns")),
             **{name: pl.col(name) for name in (*parameters.features, *parameters.words)},
         ).sort("ts_event_ns", "kind")
     }
@@ -109,6 +109,11 @@ def _grid(rth: pl.LazyFrame, step_s: int) -> pl.LazyFrame:
     """Instants start, start + step, ... below the end."""
     instants = pl.int_ranges("start_ns", "end_ns", step_s * _NS_PER_S)
     return rth.select(ts_event_ns=instants).explode("ts_event_ns").drop_nulls()
+
+
+def _seconds(span_ns: pl.Expr) -> pl.Expr:
+    """In s, whole seconds exactly. Polars divides by a constant in two ways, whose last bits differ; this is one."""
+    return span_ns // _NS_PER_S + (span_ns % _NS_PER_S) * 1e-9
 
 
 def _needs(parameters: StateParameters) -> Needs:

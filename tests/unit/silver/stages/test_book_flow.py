@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.unit.silver.stages.flow_rows import NS, START_NS, book_rows, run, trade_rows
@@ -13,7 +14,7 @@ from ticklake.silver.stages.book_flow import QUOTES_STAGES
 from ticklake.silver.stages.book_flow_features import FlowParameters
 from ticklake.silver.stages.book_flow_grid import GridParameters
 from ticklake.silver.stages.book_flow_labels import ReturnParameters
-from ticklake.silver.stages.book_flow_load import LoadFlowParameters
+from ticklake.silver.stages.book_flow_load import LoadFlowParameters, added
 
 SHORT = {
     "order_and_trade_flow": FlowParameters(
@@ -183,3 +184,19 @@ def test_no_book_gives_no_events_with_every_column() -> None:
     rows = run({"bronze_trades": TRADES, "bronze_book": BOOK.filter(pl.lit(value=False))}, parameters=SHORT)["events"]
     assert rows.height == 0
     assert rows.schema == events().schema
+
+
+def test_floats_are_added_from_left_to_right_whatever_the_threads_do() -> None:
+    draw = np.random.default_rng(3)
+    columns = {f"c{n}": draw.normal(size=997) * 10.0 ** draw.integers(-3, 4, 997) for n in range(10)}
+    left_to_right = np.zeros(997)
+    for column in columns.values():
+        left_to_right = left_to_right + column
+    rows = pl.DataFrame(columns)
+    for _ in range(20):
+        assert (rows.select(added([pl.col(name) for name in columns])).to_series().to_numpy() == left_to_right).all()
+
+
+def test_an_absent_size_adds_nothing() -> None:
+    rows = pl.DataFrame({"a": [1.5, None], "b": [None, None]}, schema={"a": pl.Float64, "b": pl.Float64})
+    assert rows.select(added([pl.col("a"), pl.col("b")])).to_series().to_list() == [1.5, 0.0]

@@ -80,3 +80,10 @@ def test_what_comes_later_changes_no_earlier_row() -> None:
     later = EVENTS.with_columns(ts_event_ns=pl.col("ts_event_ns")).vstack(event_rows((4000, "OR_LOW", 9.0)))
     cut = pl.col("ts_event_ns") < OPEN_NS + 4000 * NS
     assert state().filter(cut).equals(state(later).filter(cut))
+
+
+def test_seconds_have_the_bits_of_whole_seconds_plus_the_rest() -> None:
+    rows = state(event_rows((7.123456789, "PM_HIGH", 1.0)))
+    touch_ns = OPEN_NS + int(7.123456789 * NS)
+    spans = [divmod(time - touch_ns, NS) for time in rows["ts_event_ns"]]
+    assert rows["time_since_last_touch_s"].to_list() == [whole + rest * 1e-9 for whole, rest in spans]
