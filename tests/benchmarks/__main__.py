@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.benchmarks import (
     arrow,
+    gold_swap,
     jetstream,
     live,
     memory,
@@ -26,6 +27,7 @@ from tests.benchmarks import (
     records_decisions,
     records_registry,
     replay,
+    silver_figures,
 )
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.machine import machine_facts
@@ -43,6 +45,8 @@ BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
     "decisions": records_decisions.measure,
     "bars": records_bars.measure,
     "registry": records_registry.measure,
+    "silver": silver_figures.measure,
+    "gold": gold_swap.measure,
 }
 
 

@@ -23,6 +23,7 @@ class Scale:
         decisions: in the store of decisions.
         bars: of one series.
         datasets: in the registry.
+        silver: rows of a session that features are built of; 1 is a full day.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class Scale:
     decisions: int = 100_000
     bars: int = 1_000_000
     datasets: int = 10_000
+    silver: float = 1.0
 
     def with_rounds(self, rounds: int) -> Scale:
         """The same with other numbers of rounds."""
@@ -57,4 +59,5 @@ def quick(folder: Path) -> Scale:
         decisions=10_000,
         bars=200_000,
         datasets=2_000,
+        silver=0.1,
     )

@@ -1,4 +1,4 @@
-"""Retires every committed file of a small lake, so that strace can kill it at any call. Usage: ... ROOT WALL_NS."""
+"""Retires all that may go of a small lake, so that strace can kill it at any call. Usage: ... ROOT WALL_NS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from ticklake.testing.clock import ManualClock
 
 
 def main(root: Path, wall_ns: int) -> None:
-    policies = [RetentionPolicy("bronze", max_age_days=1), RetentionPolicy("silver", max_count=0)]
+    policies = [
+        RetentionPolicy("bronze", max_age_days=1),
+        RetentionPolicy("silver", max_count=0, pins=("set*",)),
+        RetentionPolicy("training_sets", max_count=0),
+    ]
     Retention(root, clock=ManualClock(wall_ns=wall_ns)).purge(policies, dry_run=False)
 
 

@@ -13,11 +13,15 @@ import pytest
 from tests.crash import retention_child
 from tests.crash.test_records_kill import need_strace
 from tests.integration.small_lake import DAY_NS, IDENTITY, TABLES, SmallLake, at, trade
+from tests.unit.gold.small_version import MONDAY, lay_version, rows_of
 
+from ticklake.base.errors import NoDataError
+from ticklake.gold.curator import GoldCurator
 from ticklake.readers.verify import verify_lake
 
+NAME = "set"
 NOW_NS = at(0, day=10)
-QUICK = {"unlink": 7, "linkat": 2, "fsync": 3}
+QUICK = {"unlink": 7, "linkat": 4, "fsync": 3, "rename": 3, "unlinkat": 3}
 """Disk call -> how many kills at it the default run makes; the nightly run makes all."""
 CALLS = ("writev", "fdatasync", "fsync", "linkat", "unlink", "unlinkat", "mkdir", "rename", "flock", "rmdir")
 _COUNT_MAX = 60
@@ -25,7 +29,7 @@ _COUNT_MAX = 60
 
 @pytest.fixture(scope="module")
 def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two days of trades in four files, and a feature version."""
+    """Two days of trades in four files, a feature version, and three versions of a training set, of others."""
     small = SmallLake(tmp_path_factory.mktemp("lake"))
     for day in range(2):
         small.add("futures.trades", [trade(at(14.1, day=day)), trade(at(15.2, day=day))])
@@ -35,6 +39,9 @@ def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (version / "date=2024-12-16").mkdir(parents=True)
     (version / "date=2024-12-16/signals.parquet").write_bytes(b"rows")
     (version / "state.json").write_text(json.dumps({"state": "complete"}))
+    for count in (110, 120, 130):
+        lay_version(small.root, f"set{count}", {MONDAY: rows_of(MONDAY, count)})
+        GoldCurator(small.root).promote_to_training(f"set{count}", NAME, dates=MONDAY)
     return small.root
 
 
@@ -55,6 +62,7 @@ def check(root: Path) -> None:
     assert report.is_ok, report.problems
     (book,) = report.books
     assert report.rows + book.retired_rows == book.stored_rows == 4
+    assert check_training_set(root) >= {3}
     version = root / "silver/features/v1"
     assert not version.exists() or (version / "date=2024-12-16/signals.parquet").exists()
     retention_child.main(root, NOW_NS + DAY_NS)
@@ -62,6 +70,20 @@ def check(root: Path) -> None:
     assert report.is_ok, report.problems
     assert (report.files, report.leaving, report.books[0].retired_rows) == (0, (), 4)
     assert not version.exists()
+    assert check_training_set(root) == {3}
+    history = root / f"gold/history/{NAME}"
+    assert {path.name for path in history.iterdir()} == {"v000001.removed.json", "v000002.removed.json", "v000003"}
+
+
+def check_training_set(root: Path) -> set[int]:
+    """Whatever is listed is whole, and what is not is refused as removed; gives what is listed."""
+    curator = GoldCurator(root)
+    listed = {line["version"] for line in curator.list_versions(NAME)}
+    assert all(curator.validate_dataset(NAME, number).passed for number in listed)
+    for number in {1, 2, 3} - listed:
+        with pytest.raises(NoDataError, match="removed by retention"):
+            curator.load_training_data(NAME, number)
+    return listed
 
 
 def explore(pattern: Path, folder: Path, call: str, count_max: int) -> int:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ticklake.catalog.datasets import DataRegistry
+from ticklake.catalog.lineage_gone import Gone
+from ticklake.catalog.lineage_sets import (
+    Use,
+    files_with_sequence,
+    find_removed,
+    find_set,
+    find_uses,
+    find_version,
+    removed_steps,
+    set_steps,
+    version_steps,
+)
+from ticklake.catalog.lineage_step import LineageStep as LineageStep
+from ticklake.catalog.lineage_step import covers, places_of, stream_steps
 from ticklake.catalog.run_record import RunRecord
 from ticklake.catalog.runs import RunRegistry
 from ticklake.files.errors import NotStoredError
@@ -19,23 +32,6 @@ from ticklake.lake.ledger import LedgerEntry, read_ledger
 _DEPTH_MAX: Final = 50  # deeper than any real chain; a chain that feeds itself ends at `seen` before
 
 
-@dataclass(frozen=True, slots=True)
-class LineageStep:
-    """One step back from what was asked.
-
-    Attributes:
-        depth: 0 is what was asked; its sources have 1, theirs 2.
-        kind: `dataset`, `run`, `artifact`, `file`, `stream`.
-        name: dataset name, run id, path, or `stream:writer`.
-        detail: what is known: status and commit of a run, hash of a file, sequences of a stream.
-    """
-
-    depth: int
-    kind: str
-    name: str
-    detail: str
-
-
 class Lineage:
     """Traces what is recorded in the catalog of one data root."""
 
@@ -43,14 +39,21 @@ class Lineage:
         """Use a data root. What is read once is kept: make a new one to see later records."""
         self.root = Path(os.path.realpath(root))
         self._datasets = DataRegistry.of_lake(self.root)
+        self._gone = Gone(self.root)
 
-    def trace(self, name: str) -> list[LineageStep]:
+    def trace(self, name: str, *, files: bool = False) -> list[LineageStep]:
         """The steps back from a dataset, a run id, or the path of a file below the root; sources follow what they made.
+
+        What retention removed is named as `retired`, with time and reason; what is lost is `missing`.
+
+        Args:
+            name: also a training set (`x`, its version `x@3`) or a feature version (`v1`).
+            files: for those, each bronze file for itself instead of one line per table and date.
 
         Raises:
             NotStoredError: nothing is known under that name.
         """
-        steps = list(self._trace(name, 0, set()))
+        steps = list(self._trace_made(name, 0, files=files)) or list(self._trace(name, 0, set()))
         if not steps:
             raise NotStoredError(f"nothing is known about {name!r}; see `ticklake registry ls` and `ticklake runs ls`")
         return steps
@@ -58,7 +61,19 @@ class Lineage:
     def used_by(self, name: str) -> list[str]:
         """Ids of the runs that read the dataset or file, newest first."""
         path = self._path(name)
-        return [run.run_id for run in self._runs if any(_covers(item.path, path) for item in run.inputs)]
+        return [run.run_id for run in self._runs if any(covers(item.path, path) for item in run.inputs)]
+
+    def uses_of_file(self, path: str) -> list[Use]:
+        """The feature versions and training sets that were made from a bronze file, or from any below a folder."""
+        return find_uses(self.root, [self._path(path)])
+
+    def uses_of_sequence(self, sequence: int, stream: str | None = None) -> list[Use]:
+        """The feature versions and training sets that read a bronze file with rows of this stream sequence.
+
+        Raises:
+            NoDataError: no committed segment covers the sequence.
+        """
+        return find_uses(self.root, files_with_sequence(self.root, self._ledger, sequence, stream))
 
     @cached_property
     def _runs(self) -> list[RunRecord]:
@@ -71,6 +86,32 @@ class Lineage:
     @cached_property
     def _places(self) -> dict[str, str]:
         return self._datasets.places()
+
+    def _trace_made(self, name: str, depth: int, *, files: bool) -> Iterator[LineageStep]:
+        """A training set or a feature version, by its own documents; nothing when it is none of them."""
+        if any(run.run_id == name for run in self._runs):
+            return
+        path = name if "@" in name else self._path(name)
+        removed = find_removed(self.root, path)
+        if removed is not None:
+            yield from removed_steps(removed, depth)
+            yield from self._trace_head(removed.run_id, depth + 1)
+            return
+        found = find_set(self.root, path)
+        if found is not None:
+            yield from set_steps(self.root, found, places_of(self._ledger), self._gone, depth, files=files)
+            yield from self._trace_head(found.run_id, depth + 1)
+            return
+        version = find_version(self.root, path)
+        if version is not None:
+            yield from version_steps(self.root, *version, places_of(self._ledger), self._gone, depth, files=files)
+            for run in self._runs:
+                if f"silver/features/{version[0]}" in run.datasets:
+                    yield from self._trace_head(run.run_id, depth + 1)
+
+    def _trace_head(self, run_id: str, depth: int) -> Iterator[LineageStep]:
+        """A run without its inputs; nothing when retention removed it."""
+        yield from (_run_step(run, depth) for run in self._runs if run.run_id == run_id)
 
     def _trace(self, name: str, depth: int, seen: set[str]) -> Iterator[LineageStep]:
         if name in seen or depth > _DEPTH_MAX:
@@ -85,7 +126,7 @@ class Lineage:
             entry = self._datasets.get_dataset_entry(name)
             yield LineageStep(depth, "dataset", name, f"{entry.file_path}, {entry.stats.row_count} rows")
         elif self._is_known_path(path):
-            yield LineageStep(depth, "file", path, "" if (self.root / path).exists() else "missing")
+            yield LineageStep(depth, "file", path, self._gone.told(path))
         makers = [run for run in self._runs if name in run.datasets or any(ref.path == path for ref in run.artifacts)]
         for maker in makers:
             yield from self._trace_run(maker, depth + 1, seen)
@@ -93,9 +134,7 @@ class Lineage:
 
     def _trace_run(self, run: RunRecord, depth: int, seen: set[str]) -> Iterator[LineageStep]:
         seen.add(run.run_id)
-        code = "no commit" if run.commit is None else run.commit[:12] + (" with changes" if run.dirty else "")
-        rules = f", rules {run.setup_id} {run.rule_version}" if run.setup_id else ""
-        yield LineageStep(depth, "run", run.run_id, f"{run.kind}, {run.status.value}, {code}{rules}")
+        yield _run_step(run, depth)
         for item in run.inputs:
             known = next((name for name, path in self._places.items() if path == item.path), None)
             below = list(self._trace(known or item.path, depth + 1, seen))
@@ -103,20 +142,8 @@ class Lineage:
 
     def _trace_stream(self, path: str, depth: int) -> Iterator[LineageStep]:
         """The sequences whose rows are in a lake file, or in the files below a folder."""
-        spans: dict[tuple[str, str, int], list[Any]] = {}
-        for entry in self._ledger:
-            rows = sum(file.rows for file in entry.files if _covers(path, file.path))
-            if rows:
-                key = (entry.stream, entry.writer, entry.incarnation)
-                first, last, total = spans.get(key, (entry.first_seq, entry.last_seq, 0))
-                spans[key] = [
-                    min(filter(None, (first, entry.first_seq)), default=None),
-                    max(filter(None, (last, entry.last_seq)), default=None),
-                    total + rows,
-                ]
-        for (stream, writer, life), (first, last, rows) in sorted(spans.items()):
-            span = "without sequences" if first is None else f"sequences {first} to {last} of life {life}"
-            yield LineageStep(depth, "stream", f"{stream}:{writer}", f"{span}, {rows} rows")
+        places = places_of(self._ledger)
+        yield from stream_steps([place for place in places if covers(path, place)], places, depth)
 
     def _path(self, name: str) -> str:
         if name in self._places:
@@ -126,9 +153,11 @@ class Lineage:
 
     def _is_known_path(self, path: str) -> bool:
         recorded = any(path in {ref.path for ref in run.artifacts} for run in self._runs)
-        return recorded or (self.root / path).exists()
+        committed = any(file.path == path for entry in self._ledger for file in entry.files)
+        return recorded or committed or (self.root / path).exists()
 
 
-def _covers(outer: str, path: str) -> bool:
-    """Whether a path is the file itself or lies below the folder."""
-    return path == outer or path.startswith(f"{outer}/")
+def _run_step(run: RunRecord, depth: int) -> LineageStep:
+    code = "no commit" if run.commit is None else run.commit[:12] + (" with changes" if run.dirty else "")
+    rules = f", rules {run.setup_id} {run.rule_version}" if run.setup_id else ""
+    return LineageStep(depth, "run", run.run_id, f"{run.kind}, {run.status.value}, {code}{rules}")

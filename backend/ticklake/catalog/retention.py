@@ -2,6 +2,7 @@
 
     bronze, gold, quarantine   what the lake committed, or any folder below; entered in the books before it goes
     silver                     feature versions, each as a whole
+    training_sets              their versions, each as a whole; never the current one
     artifacts, runs            saved files, and records of runs that ended
     cache, logs, temp          what may be had again, and what killed writers left behind
 
@@ -20,10 +21,12 @@ from typing import Any, Final
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import UsageError
+from ticklake.catalog.lineage_gone import REPORTS
 from ticklake.catalog.retention_references import find_references
 from ticklake.catalog.retention_rules import Decided, RetentionPolicy, decide
 from ticklake.catalog.retention_shelves import FOLDERS, TEMP_FOLDERS, FolderShelf, RunShelf, Shelf
 from ticklake.catalog.retention_tables import TIERS, TableShelf, finish_retirements, is_lake_folder
+from ticklake.catalog.retention_training import TRAINING_SETS, TrainingShelf, finish_removals, is_training_kind
 from ticklake.catalog.retention_versions import FeatureShelf
 from ticklake.catalog.run_record import RunRecord
 from ticklake.catalog.runs import RunRegistry
@@ -31,10 +34,8 @@ from ticklake.files.atomic import write_new
 from ticklake.files.documents import encode_document
 from ticklake.files.errors import AlreadyStoredError
 
-KINDS: Final = (*TIERS, "silver", "artifacts", "runs", "cache", "logs", "temp")
+KINDS: Final = (*TIERS, "silver", TRAINING_SETS, "artifacts", "runs", "cache", "logs", "temp")
 """Every kind that this room knows; a folder below a tier is a kind too."""
-
-_REPORTS: Final = "catalog/retention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +135,13 @@ class Retention:
         runs = RunRegistry(self.root, clock=self._clock).find_runs()
         references = find_references(self.root, runs)
         failed = {} if dry_run else finish_retirements(self.root)
+        if not dry_run:
+            finish_removals(self.root)
         shelves = [self._shelf(policy.kind, runs) for policy in wanted]
         decided = {
             shelf.kind: decide(
-                shelf.candidates(), policy, now_ns=now_ns, references=references, held=shelf.held()
+                shelf.candidates(), policy, now_ns=now_ns, held=shelf.held(),
+                references={} if shelf.kind == "temp" else references,  # nobody reads them, wherever they lie
             )
             for shelf, policy in zip(shelves, wanted, strict=True)
         }  # fmt: skip
@@ -155,7 +159,7 @@ class Retention:
         content = encode_document(report.to_dict())
         for number in count():
             try:
-                write_new(self.root / _REPORTS / (f"{name}-{number}.json" if number else f"{name}.json"), content)
+                write_new(self.root / REPORTS / (f"{name}-{number}.json" if number else f"{name}.json"), content)
             except AlreadyStoredError:
                 continue
             return
@@ -163,7 +167,8 @@ class Retention:
     def _checked(self, policies: Iterable[RetentionPolicy]) -> list[RetentionPolicy]:
         wanted = list(policies)
         kinds = [policy.kind for policy in wanted]
-        unknown = sorted(kind for kind in kinds if kind not in self.kinds and not is_lake_folder(kind))
+        known = [kind in self.kinds or is_lake_folder(kind) or is_training_kind(kind) for kind in kinds]
+        unknown = sorted(kind for kind, is_known in zip(kinds, known, strict=True) if not is_known)
         doubled = [kind for kind in kinds if sum(f"{kind}/".startswith(f"{other}/") for other in kinds) > 1]
         if not wanted or unknown or doubled:
             what = (
@@ -172,7 +177,7 @@ class Retention:
             )  # fmt: skip
             raise UsageError(
                 f"retention: {what}; give one policy for each of {', '.join(self.kinds)} that should be looked at, or "
-                "for folders of the lake such as bronze/futures/trades"
+                "for folders of the lake such as bronze/futures/trades, or one training set: training_sets/NAME"
             )
         return wanted
 
@@ -183,6 +188,8 @@ class Retention:
             return RunShelf(self.root, runs)
         if kind == "silver":
             return FeatureShelf(self.root, clock=self._clock)
+        if kind == TRAINING_SETS or is_training_kind(kind):
+            return TrainingShelf(self.root, kind, clock=self._clock)
         if kind in FOLDERS or kind == "temp":
             return FolderShelf(self.root, kind, FOLDERS.get(kind, TEMP_FOLDERS))
         return TableShelf(self.root, kind, state_dir=self._state_dir, clock=self._clock)

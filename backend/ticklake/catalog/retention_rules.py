@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Final
 
 from ticklake.base.errors import UsageError
@@ -68,11 +69,13 @@ class Candidate:
         path: relative to the root.
         bytes: its size.
         time_ns: what its age counts from, UTC ns.
+        group: files of one group share the limits of count and size, and `keep_last`.
     """
 
     path: str
     bytes: int
     time_ns: int
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def decide(
     references: Mapping[str, str],
     held: Mapping[str, str] | None = None,
 ) -> list[Decided]:
-    """A verdict for every file, youngest first. What is protected counts for count and size, but never goes.
+    """A verdict for every file, group by group, youngest first. What is protected counts, but never goes.
 
     Args:
         candidates: the files of the policy's kind.
@@ -112,10 +115,21 @@ def decide(
         references: path of a file or folder -> who needs it.
         held: path of a file -> why it may still be in use.
     """
-    youngest_first = sorted(candidates, key=lambda item: (-item.time_ns, item.path))
+    ordered = sorted(candidates, key=lambda item: (item.group, -item.time_ns, item.path))
+    groups = [list(members) for _, members in groupby(ordered, key=lambda item: item.group)]
+    return [found for group in groups for found in _decide_group(group, policy, now_ns, references, held or {})]
+
+
+def _decide_group(
+    youngest_first: Sequence[Candidate],
+    policy: RetentionPolicy,
+    now_ns: int,
+    references: Mapping[str, str],
+    held: Mapping[str, str],
+) -> list[Decided]:
     decided: list[Decided] = []
     kept_count = kept_bytes = 0
-    protected = [_protection(item, place, policy, references, held or {}) for place, item in enumerate(youngest_first)]
+    protected = [_protection(item, place, policy, references, held) for place, item in enumerate(youngest_first)]
     bytes_owed = sum(item.bytes for item, shield in zip(youngest_first, protected, strict=True) if shield)
     count_owed = sum(shield is not None for shield in protected)
     for item, shield in zip(youngest_first, protected, strict=True):
@@ -123,8 +137,7 @@ def decide(
             decided.append(shield)
             continue
         verdict = _limit(item, policy, now_ns, kept_count + count_owed + 1, kept_bytes + bytes_owed + item.bytes)
-        if verdict is Verdict.WITHIN_LIMITS:
-            kept_count, kept_bytes = kept_count + 1, kept_bytes + item.bytes
+        kept_count, kept_bytes = kept_count + 1, kept_bytes + item.bytes  # what is older than one that goes, goes too
         decided.append(Decided(item, verdict))
     return decided
 

@@ -1,7 +1,7 @@
 """What retention looks at, kind by kind: which files there are, which of them may still be in use, and how they go.
 
 A shelf decides nothing. Kinds of the catalog's own files are here, lake tables in `retention_tables`, feature versions
-in `retention_versions`, the records of a trading operation in `stores.retention`.
+in `retention_versions`, training sets in `retention_training`, records of a trading operation in `stores.retention`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ticklake.catalog.run_record import RunRecord, RunStatus
 from ticklake.files.atomic import TEMP_PREFIX, remove
 
 FOLDERS: Final = {"artifacts": (ARTIFACTS,), "cache": ("cache", "records/cache"), "logs": ("logs",)}
-TEMP_FOLDERS: Final = ("catalog", "records", "cache")
+TEMP_FOLDERS: Final = ("catalog", "records", "cache", "gold/training", "silver/features")
 
 
 class Shelf(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ticklake.catalog.feature_versions import COMPLETE, state_of
 from ticklake.schema.partition import partition_folder
 
 _TIERS: Final = ("bronze", "gold")
@@ -45,7 +46,7 @@ def find_shelf_datasets(root: Path) -> list[ShelfDataset]:
     found += [
         ShelfDataset(f"{_FEATURES}/{path.name}", path, None, "feature_version")
         for path in _listed(root / _FEATURES)
-        if path.is_dir() and (path / "manifest.yaml").is_file()
+        if path.is_dir() and _is_feature_version(path)
     ]
     found += [
         ShelfDataset(f"{_TRAINING}/{path.stem}", path, None, "training_set")
@@ -63,6 +64,13 @@ def _lake_tables(root: Path, folder: Path, depth: int) -> Iterator[ShelfDataset]
     elif depth < _DEPTH_MAX and folder not in _NO_TABLES:
         for path in below:
             yield from _lake_tables(root, folder / path.name, depth + 1)
+
+
+def _is_feature_version(folder: Path) -> bool:
+    """Whether a folder holds a version that may be read: one with a manifest, and complete where it tells its state."""
+    if not (folder / "manifest.yaml").is_file():
+        return False
+    return not (folder / "state.json").is_file() or state_of(folder).state == COMPLETE
 
 
 def _listed(folder: Path) -> list[Path]:

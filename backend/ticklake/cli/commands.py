@@ -37,6 +37,8 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("verify", "ticklake.cli.look:verify", "Prove that the books balance and every file is whole."),
     CommandEntry("quarantine", "ticklake.cli.quarantine:app", "Rejected input, and its way back."),
     CommandEntry("wal", "ticklake.cli.wal:app", "List, check and repair the log."),
+    CommandEntry("silver", "ticklake.cli.silver:app", "Feature versions: build, list, compare, inspect, report."),
+    CommandEntry("gold", "ticklake.cli.gold:app", "Training sets: promote, validate, ls, metadata, rollback."),
     CommandEntry("registry", "ticklake.cli.registry:app", "Registered datasets: what there is, since when, how large."),
     CommandEntry("runs", "ticklake.cli.runs:app", "Runs: inputs, code, outcome, and those that crashed."),
     CommandEntry("lineage", "ticklake.cli.lineage:app", "Where a dataset or file comes from, back to the sequences."),

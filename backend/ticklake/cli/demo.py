@@ -1,10 +1,13 @@
-"""`ticklake demo`: an embedded NATS server, a simulated market and the real service, then a tour of what came out."""
+"""`ticklake demo`: an embedded NATS server, a simulated market and the real service, then a tour of what came out.
+
+Before the market plays, an earlier morning is published in batches: what features are built from at the end.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import time
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +21,11 @@ from ticklake.base.errors import CheckFailedError
 from ticklake.base.logs import set_up_logs
 from ticklake.base.settings import Settings
 from ticklake.base.settings_groups import BronzeSettings, GoldSettings, HttpSettings, NatsSettings
+from ticklake.cli.demo_morning import last_sessions, publish_morning
 from ticklake.cli.loop import new_event_loop
 from ticklake.cli.publisher import Publisher
-from ticklake.cli.tour import count_received, show_tour
+from ticklake.cli.tour import count_received, show_further, show_tour
+from ticklake.cli.tour_features import show_features
 from ticklake.ingest.api import JetStreamApi
 from ticklake.ingest.client import LakeClient
 from ticklake.ingest.streams import init_stream, stream_config
@@ -49,9 +54,10 @@ def demo(
         bool, typer.Option("--keep-running", help="After the tour, keep server and service up until Ctrl-C.")
     ] = False,
 ) -> None:
-    """See it work: a server, a market and the real service for ten seconds, then a tour.
+    """See it work: a server, a market and the real service for ten seconds, then a tour, down to training sets.
 
-    Exit code 0 only if the books balance and every file is whole; 3 otherwise.
+    Exit code 0 only if the books balance, every file is whole, and the features built from them pass their checks;
+    3 otherwise.
     """
     root = data.expanduser().absolute() if data is not None else Path(tempfile.mkdtemp(prefix="ticklake-demo-"))
     set_up_logs("warning")
@@ -84,8 +90,16 @@ async def _demo(root: Path, seconds: float, *, keep_running: bool) -> None:
                     await _keep_running(root, service, before + published, console)
             finally:
                 service.stop()
-    if not keep_running and not await asyncio.to_thread(show_tour, root, before + published, console):
+    if not keep_running:
+        await asyncio.to_thread(_show, root, before + published, console)
+
+
+def _show(root: Path, published: int, console: Console) -> None:
+    """The whole tour of a lake that nobody writes to any more."""
+    if not show_tour(root, published, console):
         raise CheckFailedError(f"the books of {root} do not balance; see the problems above")
+    show_features(root, last_sessions()[0], console)
+    show_further(root, console)
 
 
 async def _create_streams(url: str) -> None:
@@ -100,6 +114,8 @@ async def _keep_running(root: Path, service: IOService, published: int, console:
     service.flush()
     await asyncio.sleep(1)
     await asyncio.to_thread(show_tour, root, published, console)
+    await asyncio.to_thread(show_features, root, last_sessions()[0], console)
+    await asyncio.to_thread(show_further, root, console)
     console.print("Running until Ctrl-C.")
     await asyncio.Event().wait()
 
@@ -108,7 +124,8 @@ async def _play(url: str, seconds: float, console: Console) -> int:
     """Publish the simulated market for so long. Gives how many messages the streams hold."""
     client = LakeClient()
     await client.connect(url)
-    market = MarketSimulator(_SEED, last_weekday(), scale=_SCALE, begin=_BEGIN)
+    morning, live = last_sessions()
+    market = MarketSimulator(_SEED, live.date, scale=_SCALE, begin=_BEGIN)
     clock = SystemClock()
     sent = 0
     async with (
@@ -127,8 +144,10 @@ async def _play(url: str, seconds: float, console: Console) -> int:
             "levels.signals": signals,
             "market.flow": flow,
         }
-        begin_s = clock.monotonic_s()
         run = clock.wall_ns()  # a demo into the same lake is new data, not a repetition
+        with console.status("an earlier morning is published"):
+            await publish_morning(publishers, morning, run)
+        begin_s = clock.monotonic_s()
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -165,11 +184,3 @@ def make_console() -> Console:
     """Wide enough for the tables when there is no terminal to ask."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=120)
-
-
-def last_weekday() -> date:
-    """The newest trading day that is over everywhere."""
-    day = datetime.fromtimestamp(SystemClock().wall_ns() / 1e9, UTC).date() - timedelta(days=1)
-    while day.weekday() > 4:
-        day -= timedelta(days=1)
-    return day

@@ -28,15 +28,38 @@ def ls(output: OutputOption = Output.TABLE, data: DataOption = None) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Dataset, run id, or path below the data root.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Dataset, training set (x or x@3), feature version, run id, or path below the data root.",
+        ),
+    ],
+    files: Annotated[bool, typer.Option("--files", help="Each bronze file, not one line per table and date.")] = False,
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
 ) -> None:
     """Print the steps back from one dataset, run or file."""
-    steps = Lineage(find_place(data).data_root).trace(name)
+    steps = Lineage(find_place(data).data_root).trace(name, files=files)
     indent = "  " if output is Output.TABLE else ""
     rows = [{**asdict(step), "name": indent * step.depth + step.name} for step in steps]
     show_rows(rows, output, columns=("depth", "kind", "name", "detail"))
+
+
+@app.command("used-by")
+def used_by(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A bronze file or folder below the data root, or a stream sequence.")
+    ],
+    stream: Annotated[str | None, typer.Option(help="Only this stream, for a sequence.")] = None,
+    output: OutputOption = Output.TABLE,
+    data: DataOption = None,
+) -> None:
+    """Print the feature versions and training sets that were made from a bronze file or a message."""
+    lineage = Lineage(find_place(data).data_root)
+    uses = lineage.uses_of_sequence(int(source), stream) if source.isdigit() else lineage.uses_of_file(source)
+    rows = [{**asdict(use), "dates": [day.isoformat() for day in use.dates], "files": len(use.files)} for use in uses]
+    show_rows(rows, output, columns=("kind", "name", "version", "is_current", "dates", "files"))
 
 
 @app.command()

@@ -15,7 +15,8 @@ from ticklake.cli.place import DataOption, StateOption, find_place
 from ticklake.stores.retention import record_shelves
 
 app = typer.Typer(
-    help="What may be deleted, and why not: tables, features, artifacts, runs, records, cache, logs; never the audit."
+    help="What may be deleted, and why not: tables, features, training sets, artifacts, runs, records, cache, logs; "
+    "never the audit."
 )
 
 _COLUMNS: Final = ("kind", "path", "bytes", "verdict", "deletes", "detail")
@@ -26,7 +27,8 @@ KindArgument = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
-        help=f"One of {', '.join((*KINDS, *_RECORD_KINDS))}, or a folder of the lake: bronze/futures/trades.",
+        help=f"One of {', '.join((*KINDS, *_RECORD_KINDS))}, or a folder of the lake: bronze/futures/trades; "
+        "or one training set: training_sets/NAME.",
     ),
 ]
 AgeOption = Annotated[float | None, typer.Option("--max-age-days", min=0, help="Delete what is older.")]

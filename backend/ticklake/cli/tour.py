@@ -30,6 +30,7 @@ _QUERIES = (
             sum(size)::BIGINT AS volume, round(sum(price * size) / sum(size), 2) AS vwap,
             round(sum(aggressor * size) / sum(size), 3) AS imbalance
         FROM futures.trades WHERE contract = (SELECT mode(contract) FROM futures.trades)
+            AND date = (SELECT max(date) FROM futures.trades)
         GROUP BY ts_event_ns // 60000000000, 1 ORDER BY ts_event_ns // 60000000000 LIMIT 6""",
     ),
     (
@@ -39,10 +40,11 @@ _QUERIES = (
         FROM futures.mbp10 GROUP BY 1 ORDER BY 2 DESC LIMIT 4""",
     ),
     (
-        "Busiest options that expire today",
+        "Busiest options of the last day",
         """SELECT option_symbol, count(*) AS trades, sum(size)::BIGINT AS contracts,
             round(avg(price), 2) AS average_price, sum(aggressor * size)::BIGINT AS net_bought
-        FROM options.trades GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 4""",
+        FROM options.trades WHERE date = (SELECT max(date) FROM options.trades)
+        GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 4""",
     ),
     (
         "Rejected input is kept whole",
@@ -62,8 +64,12 @@ def show_tour(root: Path, published: int, console: Console) -> bool:
     """Print the tour. Gives whether the books balance and every message ever published into the lake is there."""
     lake = open_lake(root, tables=TableCatalog())
     for title, query in _QUERIES:
-        _print(console, title, lake.sql(query))
-    is_whole = _show_books(lake, published, console)
+        print_frame(console, title, lake.sql(query))
+    return _show_books(lake, published, console)
+
+
+def show_further(root: Path, console: Console) -> None:
+    """Print commands to go on with."""
     console.print(f"\n[bold]Look further[/]  (. .venv/bin/activate; export TICKLAKE_DATA_ROOT={root})")
     for line in (
         "ticklake ls",
@@ -71,9 +77,10 @@ def show_tour(root: Path, published: int, console: Console) -> bool:
         "ticklake recipe polars futures.trades",
         "ticklake quarantine ls",
         "ticklake verify --deep",
+        "ticklake silver ls",
+        "ticklake gold ls",
     ):
         console.print(f"  {line}")
-    return is_whole
 
 
 def _show_books(lake: Lake, published: int, console: Console) -> bool:
@@ -96,7 +103,8 @@ def _show_books(lake: Lake, published: int, console: Console) -> bool:
     return report.is_ok and is_all_there
 
 
-def _print(console: Console, title: str, frame: pl.DataFrame) -> None:
+def print_frame(console: Console, title: str, frame: pl.DataFrame) -> None:
+    """A frame as a table; numbers to the right."""
     table = Table(title=title, title_justify="left")
     for name, kind in frame.schema.items():
         table.add_column(name, justify="right" if kind.is_numeric() else "left")

@@ -19,6 +19,7 @@ from ticklake.readers.query import Day, Instant, Selection, days_of, half_open, 
 from ticklake.readers.relation import Relation, relation_of
 from ticklake.readers.report import VerifyReport
 from ticklake.readers.scan import scan
+from ticklake.readers.silver import SilverReader
 from ticklake.readers.sql import run_sql
 from ticklake.readers.verify import verify_lake
 from ticklake.schema.lookup import TableCatalog
@@ -54,8 +55,13 @@ class Lake:
         return BronzeReader(self.data_root, tables=self._tables)
 
     @cached_property
+    def silver(self) -> SilverReader:
+        """Feature versions."""
+        return SilverReader(self.data_root)
+
+    @cached_property
     def gold(self) -> GoldReader:
-        """Live signals."""
+        """Live signals and training sets."""
         return GoldReader(self.data_root, tables=self._tables)
 
     @cached_property

@@ -43,6 +43,23 @@ def test_size_is_a_limit_and_the_oldest_go() -> None:
     )
 
 
+def test_what_is_older_than_a_file_that_goes_for_its_size_goes_too() -> None:
+    files = [Candidate(name, size, -age) for age, (name, size) in enumerate((("new", 10), ("large", 50), ("small", 5)))]
+    found = decide(files, RetentionPolicy("cache", max_bytes=20), now_ns=0, references={})
+    assert [item.verdict.value for item in found] == ["within_limits", "exceeds_max_bytes", "exceeds_max_bytes"]
+
+
+def test_each_group_has_the_limits_for_itself() -> None:
+    files = [Candidate(f"{group}{age}", 1, -age, group) for group in "ba" for age in range(2)]
+    found = decide(files, RetentionPolicy("cache", max_count=0, keep_last=1), now_ns=0, references={})
+    assert [(item.candidate.path, item.deletes) for item in found] == [
+        ("a0", False),
+        ("a1", True),
+        ("b0", False),
+        ("b1", True),
+    ]
+
+
 def test_protected_files_stay_and_count() -> None:
     found = _verdicts({"f4": "run r"}, max_count=2, keep_last=1, pins=("f3",))
     assert found == {

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -357,7 +356,6 @@ def test_enums_are_stored_as_their_values_so_that_every_program_can_read_them(st
     assert ids(store.get_decisions(action="BUY")) == ["d-1"]
 
 
-@pytest.mark.skipif(find_spec("pandas") is None, reason="pandas is not installed")
 def test_values_of_numpy_and_pandas_are_read_without_them(store: DecisionStore) -> None:
     import numpy as np
     import pandas as pd

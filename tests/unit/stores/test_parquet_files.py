@@ -1,6 +1,5 @@
 """Frames as files: what the reference promised, and what it did not keep."""
 
-import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.stores.without_pandas import run_without_pandas
 
 from ticklake.files.errors import UnreadableError
 from ticklake.files.frames import COMPRESSIONS
@@ -123,7 +123,8 @@ def test_a_file_in_hive_folders_gets_no_columns_from_their_names(tmp_path: Path)
 
 
 def test_pandas_keeps_its_index(tmp_path: Path) -> None:
-    pd = pytest.importorskip("pandas")
+    import pandas as pd
+
     for name, zone in ((None, None), ("day", "America/New_York")):
         frame = pd.DataFrame({"b": [1.5] * 30, "a": range(30)}, index=pd.DatetimeIndex(DAYS, tz=zone, name=name))
         path = save_parquet(frame, tmp_path / "x.parquet")
@@ -137,11 +138,18 @@ def test_pandas_keeps_its_index(tmp_path: Path) -> None:
     assert isinstance(plain.index, pd.RangeIndex)
 
 
-def test_without_pandas_only_the_pandas_form_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pandas_only_the_pandas_form_fails(tmp_path: Path) -> None:
     path = save_parquet(FRAME, tmp_path / "x.parquet")
-    if "pandas" in sys.modules:
-        pytest.skip("pandas is here")
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    assert load_parquet(path).height == 30
-    with pytest.raises(Exception, match="pandas"):
-        load_parquet(path, as_pandas=True)
+    code = """
+        import sys
+
+        import pytest
+        from ticklake.base.errors import UsageError
+        from ticklake.stores.parquet_files import load_parquet
+
+        assert load_parquet(sys.argv[1]).height == 30
+        with pytest.raises(UsageError, match="pip install"):
+            load_parquet(sys.argv[1], as_pandas=True)
+        assert "pandas" not in sys.modules
+    """
+    run_without_pandas(code, str(path))

@@ -2,13 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from tests.unit.stores.without_pandas import run_without_pandas
 
 from ticklake.base.errors import UsageError
 from ticklake.files.errors import UnreadableError
@@ -226,7 +226,6 @@ def test_timeframes() -> None:
     assert [step_ns(text) for text in ("1M", "1w", "tick", "")] == [1, 1, 1, 1]
 
 
-@pytest.mark.skipif(find_spec("pandas") is None, reason="pandas is not installed")
 def test_pandas_goes_in_and_out_with_its_time_index(store: TimeSeriesDataStore) -> None:
     import pandas as pd
 
@@ -239,8 +238,20 @@ def test_pandas_goes_in_and_out_with_its_time_index(store: TimeSeriesDataStore) 
     assert isinstance(pa.Table.from_pandas(found), pa.Table)
 
 
-@pytest.mark.skipif(find_spec("pandas") is not None, reason="pandas is installed")
-def test_without_pandas_asking_for_it_says_what_to_install(store: TimeSeriesDataStore) -> None:
+def test_without_pandas_asking_for_it_says_what_to_install(store: TimeSeriesDataStore, tmp_path: Path) -> None:
     store.save_dataframe("X", frame(day(1), hours=1), day(1), day(2), "1h")
-    with pytest.raises(UsageError, match="pip install"):
-        store.load_dataframe("X", day(1), day(2), "1h", as_pandas=True)
+    code = """
+        import sys
+        from datetime import UTC, datetime
+
+        import pytest
+        from ticklake.base.errors import UsageError
+        from ticklake.stores.timeseries import TimeSeriesDataStore
+
+        store, begin, end = TimeSeriesDataStore(sys.argv[1]), *(datetime.fromisoformat(word) for word in sys.argv[2:])
+        assert store.load_dataframe("X", begin, end, "1h").height == 1
+        with pytest.raises(UsageError, match="pip install"):
+            store.load_dataframe("X", begin, end, "1h", as_pandas=True)
+        assert "pandas" not in sys.modules
+    """
+    run_without_pandas(code, str(tmp_path / "series"), day(1).isoformat(), day(2).isoformat())

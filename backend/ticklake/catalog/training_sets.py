@@ -1,0 +1,286 @@
+"""The documents of training sets: the current one below `gold/training`, every version below `gold/history`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from ticklake.base.errors import NoDataError, UsageError
+from ticklake.catalog.feature_versions import SourceFile
+from ticklake.catalog.training_removed import read_removed, removal_of, removed_labels
+from ticklake.files.errors import UnreadableError
+
+FORMAT: Final = "ticklake.training/1"
+PROMOTION: Final = "promotion"
+"""Kind of the runs that make versions."""
+TRAINING: Final = "gold/training"
+HISTORY: Final = "gold/history"
+DATA: Final = "data.parquet"
+METADATA: Final = "metadata.json"
+SOURCES: Final = "sources.json"
+_POINTER: Final = "_metadata.json"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_VERSION: Final = re.compile(r"v?(\d{1,9})")
+_FOLDER: Final = re.compile(r"v(\d{6,9})")
+
+T = TypeVar("T")
+
+
+class DateRange(msgspec.Struct, frozen=True):
+    """First and last date, both included; None when there is no row."""
+
+    start: date | None
+    end: date | None
+
+
+class DataRecord(msgspec.Struct, frozen=True):
+    """The Parquet file of a version.
+
+    Attributes:
+        path: relative to the data root.
+        rows: in it.
+        bytes: its size.
+        sha256: of the whole file.
+    """
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class GateRecord(msgspec.Struct, frozen=True):
+    """What a gate said when the version was promoted; see `gold.gates`."""
+
+    name: str
+    passed: bool
+    hard: bool
+    reason: str
+    forced: bool = False
+
+
+class TrainingMetadata(msgspec.Struct, frozen=True):
+    """What is known about one version of a training set.
+
+    Attributes:
+        format: of this document.
+        dataset_name: name of the set.
+        version: its number, from 1.
+        silver_version: which feature version it holds.
+        pipeline: which pipeline made that.
+        created_at: UTC, ISO text.
+        run_id: the promotion, in the run registry.
+        notes: of whoever promoted it.
+        forced: whether a gate that failed was passed by force.
+        signal_count: rows.
+        feature_count: columns that are features; labels, keys and context do not count.
+        date_range: of its dates.
+        dates: the trading days it holds.
+        keys: columns that name a row.
+        features: columns to learn from.
+        labels: columns to learn; they know the future.
+        info: context, neither of both.
+        data: its file.
+        sources_sha256: of `sources.json` beside it.
+        fingerprint: equal for versions that hold the same rows for the same reason.
+        gates: what was demanded, and what was found.
+        limits: of the soft gates, by name.
+        manifest: of the feature version, without its list of inputs, which is in `sources.json`.
+    """
+
+    format: str
+    dataset_name: str
+    version: int
+    silver_version: str
+    pipeline: str
+    created_at: str
+    run_id: str
+    notes: str
+    forced: bool
+    signal_count: int
+    feature_count: int
+    date_range: DateRange
+    dates: tuple[date, ...]
+    keys: tuple[str, ...]
+    features: tuple[str, ...]
+    labels: tuple[str, ...]
+    info: tuple[str, ...]
+    data: DataRecord
+    sources_sha256: str
+    fingerprint: str
+    gates: tuple[GateRecord, ...]
+    limits: dict[str, float]
+    manifest: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values: what the document on disk says."""
+        return msgspec.json.decode(msgspec.json.encode(self), type=dict[str, Any])
+
+
+class SourceDate(msgspec.Struct, frozen=True):
+    """Where the rows of one date come from.
+
+    Attributes:
+        date: the trading day.
+        silver: the silver file, path relative to the data root.
+        bronze: the bronze files that were read for it.
+    """
+
+    date: date
+    silver: SourceFile
+    bronze: tuple[SourceFile, ...]
+
+
+class Sources(msgspec.Struct, frozen=True):
+    """Where the rows of a version come from, date by date."""
+
+    dates: tuple[SourceDate, ...]
+
+
+def is_name(name: str) -> bool:
+    """Whether a training set may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str) -> str:
+    """The name itself, when a training set may be called so.
+
+    Raises:
+        UsageError: it would be no safe file name.
+    """
+    if not is_name(name):
+        raise UsageError(f"{name!r} is no name for a training set; use 1 to 100 letters, digits, `.`, `_` and `-`")
+    return name
+
+
+def parse_version(version: int | str) -> int:
+    """The number of a version from `3`, `"3"` or `"v000003"`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    found = _VERSION.fullmatch(str(version))
+    if found is None or int(found[1]) < 1:
+        raise UsageError(f"{version!r} is no version; use a number such as 3 or v000003, see `ticklake gold ls`")
+    return int(found[1])
+
+
+def version_label(number: int) -> str:
+    """Folder name of a version: `v000003`."""
+    return f"v{number:06d}"
+
+
+def current_data(root: Path, name: str) -> Path:
+    """The file that plain globs read: the rows of the current version."""
+    return root / TRAINING / f"{check_name(name)}.parquet"
+
+
+def pointer(root: Path, name: str) -> Path:
+    """The one file that decides which version is current: a copy of that version's metadata."""
+    return root / TRAINING / f"{check_name(name)}{_POINTER}"
+
+
+def history_folder(root: Path, name: str) -> Path:
+    """Where all versions of a set lie."""
+    return root / HISTORY / check_name(name)
+
+
+def set_names(root: Path) -> list[str]:
+    """Names of the training sets that have a current version, sorted."""
+    found = (path.name.removesuffix(_POINTER) for path in (root / TRAINING).glob(f"*{_POINTER}"))
+    return sorted(name for name in found if _NAME.fullmatch(name))
+
+
+def set_versions(root: Path, name: str) -> list[int]:
+    """Numbers of the whole versions of a set, ascending, without removed ones; empty when there are none."""
+    folders = (path.parent for path in history_folder(root, name).glob(f"v*/{METADATA}"))
+    found = (_FOLDER.fullmatch(folder.name) for folder in folders if not removal_of(folder).exists())
+    return sorted(int(match[1]) for match in found if match)
+
+
+def removed_versions(root: Path, name: str) -> list[str]:
+    """Labels of the versions of a set that retention removed, ascending."""
+    return removed_labels(history_folder(root, name))
+
+
+def read_versions(root: Path, name: str) -> Iterator[TrainingMetadata]:
+    """Every whole version of a set, ascending; one that is removed meanwhile is left out.
+
+    Raises:
+        UnreadableError: the document of one is damaged.
+    """
+    for number in set_versions(root, name):
+        try:
+            yield read_metadata(root, name, number)
+        except NoDataError:
+            if not removal_of(history_folder(root, name) / version_label(number)).exists():
+                raise
+
+
+def read_metadata(root: Path, name: str, version: int | str | None = None) -> TrainingMetadata:
+    """The metadata of a version; of the current one when None.
+
+    Raises:
+        NoDataError: there is no such set or version, or retention removed it; the text names those there are.
+        UnreadableError: the document is damaged or of another set.
+    """
+    if version is None:
+        path, known = pointer(root, name), set_names(root)
+        absent = f"no training set {name!r} below {root / TRAINING}; there are: {', '.join(known) or 'none'}"
+    else:
+        number = parse_version(version)
+        folder = history_folder(root, name) / version_label(number)
+        path, removed = folder / METADATA, read_removed(folder)
+        have = ", ".join(map(version_label, set_versions(root, name))) or "none"
+        if removed is not None:
+            raise NoDataError(f"version {folder.name} of training set {name!r} was {removed.told()}; there are: {have}")
+        absent = f"training set {name!r} has no version {version_label(number)}; there are: {have}"
+    try:
+        metadata = _decode(path, TrainingMetadata)
+    except FileNotFoundError as error:
+        raise NoDataError(absent) from error
+    if metadata.format != FORMAT or metadata.dataset_name != name:
+        raise UnreadableError(
+            f"{path}: {metadata.format} of {metadata.dataset_name!r}, expected {FORMAT} of {name!r}; "
+            "restore it from gold/history, or run `ticklake gold rollback`",
+            path=path,
+        )
+    return metadata
+
+
+def read_sources(root: Path, metadata: TrainingMetadata) -> Sources:
+    """Where the rows of a version come from.
+
+    Raises:
+        NoDataError: the document is gone.
+        UnreadableError: it is damaged.
+    """
+    path = history_folder(root, metadata.dataset_name) / version_label(metadata.version) / SOURCES
+    try:
+        return _decode(path, Sources)
+    except FileNotFoundError as error:
+        raise NoDataError(f"{path} is gone; restore it from a copy") from error
+
+
+def iter_versions(root: Path) -> Iterator[TrainingMetadata]:
+    """Every version of every set, in order of names and numbers."""
+    for folder in sorted((root / HISTORY).glob("*")):
+        if is_name(folder.name):
+            yield from read_versions(root, folder.name)
+
+
+def encode_struct(value: msgspec.Struct) -> bytes:
+    """A document as indented JSON with a final line feed; equal values give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _decode(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnreadableError(f"{path}: {error}; restore it from gold/history or from a copy", path=path) from error

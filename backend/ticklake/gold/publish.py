@@ -1,0 +1,191 @@
+"""Versions of a training set on disk: made whole in a hidden folder, named once, then made current by one rename.
+
+    gold/history/{name}/.tmp-...        being written; whoever holds the lock next removes it
+    gold/history/{name}/v000002.removed.json   retention removed that version; see `catalog.training_removed`
+    gold/history/{name}/v000003/        whole and never changed again: data.parquet, metadata.json, sources.json
+    gold/training/{name}_metadata.json  the pointer: a copy of the metadata of the current version, replaced atomically
+    gold/training/{name}.parquet        a second name of the current version's file, for plain globs
+
+The pointer decides. A crash between it and the Parquet file leaves the older file under the plain name until the next
+promotion or rollback repairs it; each of the two is whole at any moment, and our readers follow the pointer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from ticklake.base.errors import CorruptError
+from ticklake.catalog.training_removed import SUFFIX as REMOVED_SUFFIX
+from ticklake.catalog.training_removed import remove_rests
+from ticklake.catalog.training_sets import (
+    DATA,
+    HISTORY,
+    METADATA,
+    TrainingMetadata,
+    current_data,
+    history_folder,
+    pointer,
+    read_metadata,
+    version_label,
+)
+from ticklake.files.atomic import locked, publish_file, replace, sort_error, temp_beside
+from ticklake.files.errors import AlreadyStoredError
+from ticklake.files.local import FILE_MODE, FOLDER_MODE, LocalFiles
+from ticklake.lake.parquet import read_footer
+
+_VERSIONS: Final = "v[0-9]*"
+
+_files = LocalFiles()  # one for the process: it remembers which folders it has made durable
+
+
+@contextmanager
+def held(root: Path, name: str) -> Iterator[None]:
+    """Hold the training set alone while the block runs; others wait. Half versions are removed before and after.
+
+    Raises:
+        DiskError: the lock cannot be taken.
+    """
+    with locked(history_folder(root, name)):
+        remove_rests(history_folder(root, name))
+        try:
+            yield
+        finally:
+            remove_rests(history_folder(root, name))
+
+
+def next_version(root: Path, name: str) -> int:
+    """The number after the highest one that was ever taken, also by a version that is removed."""
+    taken = (
+        path.name.removeprefix("v").removesuffix(REMOVED_SUFFIX) for path in history_folder(root, name).glob(_VERSIONS)
+    )
+    return max((int(text) for text in taken if text.isdigit()), default=0) + 1
+
+
+def stage_folder(root: Path, name: str) -> Path:
+    """A new hidden folder to make a version in. Nobody reads it, so its files need no temp names.
+
+    Raises:
+        OutOfRoomError: nothing was made.
+        DiskError: the disk failed.
+    """
+    folder = Path(temp_beside(history_folder(root, name) / METADATA))
+    try:
+        folder.mkdir(FOLDER_MODE)
+    except OSError as error:
+        raise sort_error(error, "mkdir", str(folder)) from error
+    return folder
+
+
+def put_staged(path: Path, content: bytes) -> None:
+    """Write a file of a staged folder and sync its bytes; `seal_version` makes its name durable.
+
+    Raises:
+        DiskError: the disk failed.
+    """
+    file = _files.create(str(path))
+    try:
+        file.write([content])
+        file.sync()
+    finally:
+        file.close()
+
+
+def sync_staged(path: Path) -> None:
+    """Sync the bytes of a file that another library wrote into a staged folder; `seal_version` does the rest.
+
+    Raises:
+        DiskError: the disk failed.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, FILE_MODE)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise sort_error(error, "fsync", str(path)) from error
+
+
+def seal_version(root: Path, name: str, number: int, staged: Path) -> Path:
+    """Give a staged folder, whose files are synced, its number. One process wins a number, whoever else tries.
+
+    Returns:
+        the folder of the version.
+
+    Raises:
+        AlreadyStoredError: the number is taken; the staged folder is as before.
+        DiskError: the disk failed.
+    """
+    target = history_folder(root, name) / version_label(number)
+    _files.sync_folder(str(staged))
+    try:
+        os.rename(staged, target)  # noqa: PTH104, a folder that holds files is never replaced by it
+    except (FileExistsError, NotADirectoryError) as error:
+        raise _taken(target) from error
+    except OSError as error:
+        if target.exists():
+            raise _taken(target) from error
+        raise sort_error(error, "rename", str(target)) from error
+    _files.sync_folder(str(target.parent))
+    return target
+
+
+def make_current(root: Path, name: str, number: int) -> TrainingMetadata:
+    """Let a version of the history be the current one. Call it within `held`.
+
+    Raises:
+        NoDataError: there is no such version.
+        DiskError: the disk failed.
+    """
+    metadata = read_metadata(root, name, number)
+    content = (history_folder(root, name) / version_label(number) / METADATA).read_bytes()
+    replace(pointer(root, name), content)
+    name_data(root, metadata)
+    return metadata
+
+
+def names_version(root: Path, metadata: TrainingMetadata) -> bool:
+    """Whether the plain name holds the file of that version, by the footers.
+
+    Raises:
+        CorruptError: it holds no Parquet file.
+    """
+    try:
+        footer = read_footer(str(current_data(root, metadata.dataset_name)))
+    except FileNotFoundError:
+        return False
+    return footer.get("dataset_version") == str(metadata.version)
+
+
+def name_data(root: Path, metadata: TrainingMetadata) -> None:
+    """Give the plain name to the version's file, unless it has it. Call it within `held`.
+
+    Raises:
+        CorruptError: the version has lost its file.
+        DiskError: the disk failed.
+    """
+    if names_version(root, metadata):
+        return
+    target = current_data(root, metadata.dataset_name)
+    temp = temp_beside(target)
+    try:
+        _files.link(str(root / metadata.data.path), temp)
+    except FileNotFoundError as error:
+        raise CorruptError(
+            f"{root / metadata.data.path} is gone; restore it, or roll back to another version"
+        ) from error
+    publish_file(temp, target)
+
+
+def data_path(name: str, number: int) -> str:
+    """Where the rows of a version lie, relative to the data root."""
+    return f"{HISTORY}/{name}/{version_label(number)}/{DATA}"
+
+
+def _taken(target: Path) -> AlreadyStoredError:
+    return AlreadyStoredError(f"{target} exists already: another curator took the number; promote again", path=target)

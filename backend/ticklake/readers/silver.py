@@ -1,0 +1,164 @@
+"""Feature versions as people ask for them: which there are, what they hold, their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from ticklake.base.errors import CorruptError, NoDataError
+from ticklake.catalog.feature_versions import (
+    BUILT,
+    COMPLETE,
+    Column,
+    DateRecord,
+    columns_of,
+    data_path,
+    read_manifest,
+    read_records,
+    read_state,
+    read_validation,
+    version_names,
+)
+from ticklake.readers.place import find_place
+from ticklake.readers.query import Day, days_of
+
+SIGNALS: Final = "signals"
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureVersion:
+    """A version and how far it is. The documents beside it are read when they are asked for.
+
+    Attributes:
+        name: of the version.
+        state: `building`, `complete`, `failed`.
+        reason: why, when it failed; "" otherwise.
+        root: the data root.
+    """
+
+    name: str
+    state: str
+    reason: str
+    root: Path
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it may be read."""
+        return self.state == COMPLETE
+
+    def manifest(self) -> dict[str, Any]:
+        """Everything needed to build it again. Raises FileNotFoundError when it is not complete."""
+        return read_manifest(self.root, self.name)
+
+    def validation(self) -> dict[str, Any]:
+        """Its checks and its causality certificate. Raises FileNotFoundError."""
+        return read_validation(self.root, self.name)
+
+    def records(self) -> list[DateRecord]:
+        """What became of each date, in order of dates."""
+        return read_records(self.root, self.name)
+
+    def columns(self, table: str = SIGNALS) -> tuple[Column, ...]:
+        """The columns of an output file with type, unit and role."""
+        return columns_of(self.manifest(), table, path=f"manifest of {self.name}")
+
+
+class SilverReader:
+    """Reads the silver tier. Only complete versions give rows."""
+
+    def __init__(self, data_root: Path | str | None = None) -> None:
+        self._root = Path(data_root).expanduser().absolute() if data_root is not None else find_place(None, None)[0]
+
+    def list_versions(self, *, complete_only: bool = False) -> list[FeatureVersion]:
+        """The versions, in order of their names, whatever their state; only those that may be read when asked."""
+        found = [self.get_version(name) for name in version_names(self._root)]
+        return [version for version in found if version.is_complete or not complete_only]
+
+    def get_version(self, version: str) -> FeatureVersion:
+        """One version.
+
+        Raises:
+            NoDataError: there is no such version; the text names those there are.
+        """
+        state = read_state(self._root, version)
+        return FeatureVersion(version, state.state, state.reason or "", self._root)
+
+    def scan(
+        self,
+        version: str,
+        dates: Day | Iterable[Day] | None = None,
+        *,
+        table: str = SIGNALS,
+        columns: Sequence[str] | None = None,
+    ) -> pl.LazyFrame:
+        """The rows of a version, lazily, in order of dates and within a date as they were written.
+
+        Shape: the columns of the manifest; no row when the asked dates are closed or empty.
+
+        Args:
+            version: which.
+            dates: trading days; all when None.
+            table: `signals`, `state` or `episodes`.
+            columns: which columns, in this order; all when None.
+
+        Raises:
+            NoDataError: no such version or table, or it is not complete, or an asked date is not part of it.
+            CorruptError: a file that its records name is gone.
+        """
+        found = self.get_version(version)
+        if not found.is_complete:
+            raise NoDataError(
+                f"version {version} is {found.state}{': ' * bool(found.reason)}{found.reason}; "
+                "build it to the end first, or choose another one from `ticklake silver ls`"
+            )
+        records = select_dates(found, days_of(dates))
+        paths = [
+            self._root / data_path(version, record.date, f"{table}.parquet")
+            for record in records
+            if record.status == BUILT and record.file(f"{table}.parquet") is not None
+        ]
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            raise CorruptError(f"{missing[0]} is gone, but its record says that it was built; build the date again")
+        if not paths:
+            names = columns or [column.name for column in found.columns(table)]
+            return pl.LazyFrame(schema=_empty_schema(self._root, version, found.records(), table, names))
+        frame = pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+        return frame if columns is None else frame.select(list(columns))
+
+    def read(self, version: str, dates: Day | Iterable[Day] | None = None, **details: Any) -> pl.DataFrame:
+        """The rows of a version, now; see `scan`."""
+        return self.scan(version, dates, **details).collect()
+
+
+def select_dates(version: FeatureVersion, wanted: frozenset[date] | None) -> list[DateRecord]:
+    """The records of the asked dates, in order of dates; all when None.
+
+    Raises:
+        NoDataError: an asked date is not part of the version.
+    """
+    records = version.records()
+    if wanted is None:
+        return records
+    known = {record.date for record in records}
+    if absent := sorted(wanted - known):
+        have = f"{min(known)} to {max(known)}" if known else "no date"
+        days = ", ".join(day.isoformat() for day in absent[:5])
+        raise NoDataError(f"version {version.name} has no date {days}; it holds {have}, see `ticklake silver ls`")
+    return [record for record in records if record.date in wanted]
+
+
+def _empty_schema(
+    root: Path, version: str, records: Iterable[DateRecord], table: str, names: Sequence[str]
+) -> Mapping[str, pl.DataType]:
+    """Types of the columns from any built date; Null where no date of the version was built."""
+    for record in records:
+        if record.status == BUILT and record.file(f"{table}.parquet") is not None:
+            schema = pl.read_parquet_schema(root / data_path(version, record.date, f"{table}.parquet"))
+            return {name: schema[name] for name in names}
+    return {name: pl.Null() for name in names}

@@ -1,0 +1,227 @@
+"""A build: plan the dates, build what is stale, publish date by date, judge the whole, then say that it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+
+from ticklake.base.clock import Clock, SystemClock
+from ticklake.catalog.run_record import RunInput
+from ticklake.catalog.runs import RunRegistry
+from ticklake.files.atomic import replace
+from ticklake.readers.lake import Lake
+from ticklake.silver.crew import check_scheduler, run_tasks
+from ticklake.silver.finish import built_manifest
+from ticklake.silver.folder import VersionFolder
+from ticklake.silver.inputs import InputHasher
+from ticklake.silver.judge import Verdict, judge_version
+from ticklake.silver.lease import hold_version
+from ticklake.silver.manifest import Manifest, dump_manifest
+from ticklake.silver.plan import DatePlan, dates_of, plan_date
+from ticklake.silver.recipe import Recipe, resolve
+from ticklake.silver.record import DateRecord, DateStatus, InputFile, VersionState, VersionStatus
+from ticklake.silver.result import BuildResult, DateResult, Outcome
+from ticklake.silver.second_pass import run_second_pass
+from ticklake.silver.work import DateTask, decode_outcome
+
+RUN_KIND: Final = "silver_build"
+
+Progress = Callable[[DateResult, int, int], None]
+"""Called after each date: what became of it, how many are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How to build.
+
+    Attributes:
+        force: build every date, stale or not.
+        workers: processes on this machine.
+        scheduler: address of a Dask scheduler instead; None for none.
+        progress: told about each date.
+        clock: measures, and stamps the run.
+    """
+
+    force: bool = False
+    workers: int = 1
+    scheduler: str | None = None
+    progress: Progress | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+
+def build_version(
+    lake: Lake, manifest: Manifest, asked: Iterable[date] | None = None, options: BuildOptions | None = None
+) -> BuildResult:
+    """Bring a version up to date with its manifest, its code and bronze.
+
+    Killed at any moment, the version says `building` (or still what it said before) and the next build completes it.
+
+    Args:
+        lake: where bronze lies and silver goes.
+        manifest: what to build.
+        asked: trading days; all with bronze rows when None. Dates the version has already stay, and are brought up to
+            date too.
+        options: how to build.
+
+    Raises:
+        UsageError: the manifest makes no sense, or the scheduler is on another machine.
+        RetryableError: another builder is at work on the version.
+        DiskError: the disk failed; the version stays `building`.
+    """
+    options = options or BuildOptions()
+    if options.scheduler is not None:
+        check_scheduler(options.scheduler)
+    started_s = options.clock.monotonic_s()
+    recipe = resolve(manifest)
+    folder = VersionFolder(lake.data_root, manifest.version)
+    with hold_version(folder, clock=options.clock):
+        return _Build(lake, recipe, folder, options, started_s).run(asked)
+
+
+class _Build:
+    """One build under the lease of its version."""
+
+    def __init__(
+        self, lake: Lake, recipe: Recipe, folder: VersionFolder, options: BuildOptions, started_s: float
+    ) -> None:
+        self._lake, self._recipe, self._folder, self._options = lake, recipe, folder, options
+        self._started_s = started_s
+        self._results: dict[str, DateResult] = {}
+        self._runs = RunRegistry(lake.data_root, clock=options.clock)
+
+    def run(self, asked: Iterable[date] | None) -> BuildResult:
+        """The whole build."""
+        records, state = self._folder.read_records(), self._folder.read_state()
+        hasher = InputHasher(self._lake.data_root)
+        days = dates_of(self._lake, self._recipe, asked, records)
+        make = partial(plan_date, self._lake, self._recipe, folder=self._folder, records=records, hasher=hasher)
+        plans = [make(day, force=self._options.force) for day in days]
+        work = [plan for plan in plans if plan.cause]
+        for plan in plans:
+            if not plan.cause:
+                self._results[plan.date] = _result(records[plan.date], "", Outcome.SKIPPED)
+        if not work and state is not None and state.state is VersionStatus.COMPLETE and self._is_documented():
+            return self._result(state.state, state.reason, certificate_passed=not state.reason)
+        build = state.build + 1 if state else 1
+        self._begin(build)
+        inputs = {file.path: file for plan in plans for file in plan.base.inputs}
+        run_id = self._runs.register_run(
+            RUN_KIND,
+            parameters={"version": self._folder.version, "dates": [plan.date for plan in work]},
+            inputs=[_run_input(file) for _, file in sorted(inputs.items())],
+            code_folder=Path(__file__).parent,
+        )
+        try:
+            result = self._execute(work, build, run_id)
+        except BaseException as error:
+            self._runs.fail(run_id, error)
+            raise
+        if result.status is VersionStatus.COMPLETE:
+            self._runs.attach_dataset(run_id, self._folder.dataset)
+            self._runs.finish(run_id, {"rows": result.signals_total, "certificate_passed": result.certificate_passed})
+        else:
+            self._runs.fail(run_id, result.reason)
+        return result
+
+    def _is_documented(self) -> bool:
+        return self._folder.manifest_path.is_file() and self._folder.validation_path.is_file()
+
+    def _begin(self, build: int) -> None:
+        """From here on nobody reads the version, until it is complete again."""
+        self._folder.write_state(VersionState(VersionStatus.BUILDING, "a build is at work, or was killed", build=build))
+        self._folder.withdraw([self._folder.manifest_path, self._folder.validation_path])
+        replace(self._folder.request_path, dump_manifest(self._recipe.manifest).encode())
+        self._folder.clear_staging()
+        self._folder.clear_leftovers()
+
+    def _execute(self, work: list[DatePlan], build: int, run_id: str) -> BuildResult:
+        staging = self._folder.staging / uuid4().hex
+        self._build_dates(work, staging)
+        run_second_pass(self._folder, self._recipe, staging)
+        self._folder.clear_staging()
+        records = self._folder.read_records()
+        failed = [day for day, record in records.items() if record.status is DateStatus.FAILED]
+        if failed:
+            verdict = Verdict(f"{len(failed)} of {len(records)} dates failed, first {failed[0]}")
+        else:
+            verdict = judge_version(
+                self._lake,
+                self._recipe,
+                self._folder,
+                records,
+                self._options.clock,
+                workers=self._options.workers,
+                scheduler=self._options.scheduler,
+            )
+        status = VersionStatus.FAILED if verdict.failure else VersionStatus.COMPLETE
+        if status is VersionStatus.COMPLETE:
+            full = built_manifest(self._recipe, records, certificate_passed=verdict.certificate_passed)
+            replace(self._folder.manifest_path, dump_manifest(full).encode())
+        reason = verdict.failure or verdict.warning
+        rows = sum(record.rows for record in records.values())
+        self._folder.write_state(VersionState(status, reason, len(records), rows, build))
+        return self._result(status, reason, verdict.certificate_seconds, run_id, verdict.certificate_passed)
+
+    def _build_dates(self, work: list[DatePlan], staging: Path) -> None:
+        text = dump_manifest(self._recipe.manifest)
+        plans = {plan.date: plan for plan in work}
+        tasks = [
+            DateTask(str(self._lake.data_root), text, plan.date, str(staging), self._recipe.code_hash, plan.listing)
+            for plan in work
+            if plan.base.status is DateStatus.BUILT
+        ]
+        for plan in work:
+            if plan.base.status is not DateStatus.BUILT:
+                self._publish(plan, plan.base, {}, len(work))
+        outcomes = run_tasks(tasks, workers=self._options.workers, scheduler=self._options.scheduler)
+        with closing(outcomes):
+            for task, content in outcomes:
+                made = decode_outcome(content)
+                plan = plans[task.date]
+                record = msgspec.structs.replace(
+                    plan.base, status=made.status, reason=made.reason, rows=made.rows, files=made.files
+                )
+                self._publish(plan, record, {file.name: task.folder / file.name for file in made.files}, len(work))
+
+    def _publish(self, plan: DatePlan, record: DateRecord, staged: Mapping[str, Path], total: int) -> None:
+        self._folder.publish(record, staged)
+        self._results[plan.date] = _result(record, plan.cause, Outcome(record.status.value))
+        if self._options.progress is not None:
+            done = sum(item.outcome is not Outcome.SKIPPED for item in self._results.values())
+            self._options.progress(self._results[plan.date], done, total)
+
+    def _result(
+        self,
+        status: VersionStatus,
+        reason: str,
+        certificate_seconds: float = 0.0,
+        run_id: str | None = None,
+        certificate_passed: bool = False,
+    ) -> BuildResult:
+        return BuildResult(
+            version=self._folder.version,
+            status=status,
+            reason=reason,
+            certificate_passed=certificate_passed,
+            dates=tuple(result for _, result in sorted(self._results.items())),
+            output_dir=str(self._folder.path),
+            build_time_seconds=self._options.clock.monotonic_s() - self._started_s,
+            certificate_seconds=certificate_seconds,
+            run_id=run_id,
+        )
+
+
+def _result(record: DateRecord, cause: str, outcome: Outcome) -> DateResult:
+    return DateResult(record.date, outcome, record.rows, cause, record.reason)
+
+
+def _run_input(file: InputFile) -> RunInput:
+    return RunInput(file.path, 1, file.bytes, file.sha256)

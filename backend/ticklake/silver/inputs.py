@@ -1,0 +1,145 @@
+"""What one session is made from: its bronze rows with their look-back, and the files they lie in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ticklake.base.errors import CorruptError, UsageError
+from ticklake.catalog.artifact_ref import hash_file
+from ticklake.readers.lake import Lake
+from ticklake.readers.listing import DataFile, list_files
+from ticklake.readers.query import Selection, TimeRange
+from ticklake.readers.scan import scan
+from ticklake.schema.session import SessionWindow, previous_sessions
+from ticklake.silver.pipeline import input_columns, lookback_of
+from ticklake.silver.recipe import Recipe
+from ticklake.silver.record import InputFile, Warmup
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInputs:
+    """Where a session's rows lie.
+
+    Attributes:
+        session: the trading day.
+        first_ns: earliest event time that the stages may see, ns UTC.
+        files: input frame -> its bronze files, in order of their paths.
+        warmup: how much of the look-back the lake has.
+    """
+
+    session: SessionWindow
+    first_ns: int
+    files: Mapping[str, tuple[DataFile, ...]]
+    warmup: Warmup
+
+
+def find_inputs(lake: Lake, recipe: Recipe, session: SessionWindow) -> SessionInputs:
+    """Look for the files of a session and its look-back; reads no row.
+
+    Raises:
+        UsageError: a table of the manifest is unknown, or has no such instrument partition.
+    """
+    back = lookback_of(recipe.pipeline, recipe.parameters)
+    earlier = previous_sessions(session.calendar, session.date, back.sessions) if back.sessions else []
+    first_ns = min([session.start_ns - back.ns, *(window.start_ns for window in earlier)])
+    files = {name: _files(lake, recipe, name, first_ns, session.end_ns) for name in _frames(recipe)}
+    found = sum(any(_files(lake, recipe, name, window.start_ns, window.end_ns) for name in files) for window in earlier)
+    return SessionInputs(session, first_ns, files, Warmup(back.sessions, found, first_ns))
+
+
+class InputHasher:
+    """Hashes bronze files, each once: the look-backs of neighbouring sessions share most of them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[tuple[str, int], InputFile] = {}
+
+    def hash(self, inputs: SessionInputs) -> tuple[InputFile, ...]:
+        """Every file of a session once, in order of paths: rows, bytes and sha256. Reads all their bytes.
+
+        Raises:
+            CorruptError: a file cannot be read.
+        """
+        listed = sorted({(file.path, file.size_bytes) for files in inputs.files.values() for file in files})
+        for path, size_bytes in listed:
+            if (path, size_bytes) not in self._known:
+                self._known[path, size_bytes] = _fixed(self._root, path)
+        return tuple(self._known[key] for key in listed)
+
+
+def inputs_hash(inputs: tuple[InputFile, ...]) -> str:
+    """sha256 of the files' paths and hashes."""
+    return hashlib.sha256("".join(f"{file.path}\0{file.sha256}\n" for file in inputs).encode()).hexdigest()
+
+
+def listing_hash(inputs: SessionInputs) -> str:
+    """sha256 of paths and sizes: the same as long as nobody adds, merges or removes a file. Reads no file."""
+    listed = sorted({(file.path, file.size_bytes) for files in inputs.files.values() for file in files})
+    return hashlib.sha256("".join(f"{path}\0{size}\n" for path, size in listed).encode()).hexdigest()
+
+
+def scan_inputs(lake: Lake, recipe: Recipe, inputs: SessionInputs) -> dict[str, pl.LazyFrame]:
+    """The rows, lazily and in no particular order: of each frame the columns that stages need, and its event time.
+
+    A table without any file gives an empty frame with its columns.
+    """
+    window = Selection(frozenset({recipe.manifest.symbol}), None, TimeRange(inputs.first_ns, inputs.session.end_ns))
+    columns = input_columns(recipe.pipeline, recipe.parameters)
+    frames = {}
+    for name, files in inputs.files.items():
+        relation = lake.relation(recipe.manifest.tables[name])
+        wanted = tuple(dict.fromkeys([*columns[name], *relation.event_time]))
+        if unknown := [column for column in wanted if column not in relation.schema.names]:
+            raise UsageError(
+                f"{relation.name} has no column {unknown[0]!r}, which the stages of {recipe.pipeline.name} need as "
+                f"{name}; name another table in `tables`"
+            )
+        if files:
+            frames[name] = scan(lake.data_root, relation, window, columns=wanted)
+        else:
+            frames[name] = pl.LazyFrame(schema={column: relation.polars_schema[column] for column in wanted})
+    return frames
+
+
+def missing_rows(lake: Lake, recipe: Recipe, inputs: SessionInputs) -> str:
+    """Why the session cannot be built, "" when it can: its first table has no row in the session itself."""
+    name = next(iter(inputs.files))
+    relation = lake.relation(recipe.manifest.tables[name])
+    what = f"{relation.name} of {recipe.manifest.symbol}"
+    if not inputs.files[name]:
+        return f"no bronze file of {what} in the session or its look-back"
+    window = TimeRange(inputs.session.start_ns, inputs.session.end_ns)
+    rows = scan(lake.data_root, relation, Selection(frozenset({recipe.manifest.symbol}), None, window))
+    return "" if rows.select(relation.event_time_expr).head(1).collect().height else f"no row of {what} in the session"
+
+
+def _frames(recipe: Recipe) -> list[str]:
+    """Input frames that the stages read, in the order of the manifest's tables."""
+    needed = input_columns(recipe.pipeline, recipe.parameters)
+    if unfed := sorted(set(needed) - set(recipe.manifest.tables)):
+        raise UsageError(f"no table feeds frame {unfed[0]!r} of {recipe.pipeline.name}; name one in `tables`")
+    return [name for name in recipe.manifest.tables if name in needed]
+
+
+def _files(lake: Lake, recipe: Recipe, name: str, first_ns: int, until_ns: int) -> tuple[DataFile, ...]:
+    relation = lake.relation(recipe.manifest.tables[name])
+    if relation.value_key is None:
+        raise UsageError(f"{relation.name} is not partitioned by an instrument; name another table for {name}")
+    wanted = Selection(frozenset({recipe.manifest.symbol}), None, TimeRange(first_ns, until_ns))
+    return tuple(list_files(lake.data_root / relation.folder, relation.keys, wanted))
+
+
+def _fixed(root: Path, path: str) -> InputFile:
+    try:
+        rows = pq.read_metadata(path).num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise CorruptError(f"{path}: no readable Parquet footer ({error}); run `ticklake verify`") from error
+    return InputFile(os.path.relpath(path, root), rows, Path(path).stat().st_size, hash_file(Path(path)))

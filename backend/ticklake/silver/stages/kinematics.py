@@ -1,0 +1,175 @@
+"""Stage 7, multiwindow_kinematics: how fast price comes to the level, and how that changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from ticklake.silver.stage import ColumnSpec, LookBack, Stage, StageParameters
+from ticklake.silver.stages.event_features import (
+    NS_PER_MIN,
+    NS_PER_S,
+    Bools,
+    Floats,
+    check_ascending,
+    column,
+    feature,
+    floats,
+    instants,
+    ratio,
+    rows_by,
+    with_columns,
+)
+
+if TYPE_CHECKING:
+    from ticklake.schema.session import SessionWindow
+    from ticklake.silver.stage import Frames
+
+DEGREE: Final = 3
+POINTS_MIN: Final = DEGREE + 2
+_POINTS_AT_ONCE: Final = 12_000
+
+_MOTION: Final = (("velocity", "points/min"), ("acceleration", "points/min^2"), ("jerk", "points/min^3"))
+
+
+class KinematicsParameters(StageParameters, frozen=True):
+    """Over which windows the polynomial is fitted.
+
+    Attributes:
+        windows_min: lengths in minutes, ascending.
+        sample_s: one price, the last, is taken from each step of so many seconds before t.
+    """
+
+    windows_min: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)] = (1, 3, 5, 10, 20)
+    sample_s: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be computed.
+
+        Raises:
+            UsageError: `windows_min` is not ascending.
+        """
+        check_ascending("windows_min", self.windows_min)
+
+
+def fit_derivatives(x: Floats, y: Floats, known: Bools) -> tuple[Floats, Floats, Floats]:
+    """First, second and third derivative at x = 0 of the cubic that fits the known points of each row best.
+
+    Least squares in polynomials orthogonal on the points themselves: p_0 = 1, p_{k+1} = (x - a_k) p_k - b_k p_{k-1},
+    a_k = <x p_k, p_k> / <p_k, p_k>, b_k = <p_k, p_k> / <p_{k-1}, p_{k-1}>, coefficients <y, p_k> / <p_k, p_k> (Forsythe
+    1957, "Generation and use of orthogonal polynomials for data-fitting with a digital computer", J. SIAM 5(2)). No
+    system of equations is solved, so points that crowd together cost no digits; derivatives follow the recurrence.
+
+    Args:
+        x: (rows, points), of order 1; points of one row are distinct.
+        y: (rows, points).
+        known: which points there are.
+
+    Returns:
+        dy/dx, d2y/dx2, d3y/dx3 per row; NaN with fewer than degree + 2 points.
+    """
+    weight = known.astype(np.float64)
+    y = np.where(known, y, 0.0)
+    rows = x.shape[0]
+    before, here = np.zeros_like(x), weight
+    at_before, at = np.zeros((DEGREE + 1, rows)), np.zeros((DEGREE + 1, rows))  # p_k and its derivatives at x = 0
+    at[0] = 1.0
+    fitted = np.zeros((DEGREE + 1, rows))
+    norm_before = np.ones(rows)
+    for degree in range(DEGREE + 1):  # of the polynomials, not of the data
+        norm = (here * here).sum(axis=1)
+        fitted += ratio((y * here).sum(axis=1), norm) * at
+        a = ratio((x * here * here).sum(axis=1), norm)
+        b = norm / norm_before if degree else np.zeros(rows)
+        raised = np.arange(DEGREE + 1)[:, None] * np.roll(at, 1, axis=0)  # m-th derivative of x p_k at 0: m p_k^(m-1)
+        at_before, at = at, raised - a * at - b * at_before
+        before, here = here, (x - a[:, None]) * here - b[:, None] * before
+        norm_before = np.where(norm == 0, 1.0, norm)
+    fitted = np.where(known.sum(axis=1) >= POINTS_MIN, fitted, np.nan)
+    return fitted[1], fitted[2], fitted[3]
+
+
+def _fitted(x: Floats, y: Floats, known: Bools) -> tuple[Floats, ...]:
+    """`fit_derivatives`, some rows at a time: what it keeps on the way then fits into the processor's cache."""
+    step = max(1, _POINTS_AT_ONCE // max(1, x.shape[1]))
+    parts = [
+        fit_derivatives(x[first : first + step], y[first : first + step], known[first : first + step])
+        for first in range(0, max(1, x.shape[0]), step)
+    ]
+    return tuple(np.concatenate(found) for found in zip(*parts, strict=True))
+
+
+def kinematics_columns(
+    events: pl.DataFrame, trades: pl.DataFrame, *, windows_min: tuple[int, ...], sample_ns: int
+) -> list[pl.Series]:
+    """Velocity, acceleration and jerk at t of p = direction x (price - level), over each window.
+
+    p is in points and rises when price goes the way it came (0 at the level). A cubic p(s) is fitted to the last trade
+    of every `sample_ns` step of (t - window, t], each at its own time: every second weighs the same, however busy. Then
+    velocity p'(t) in points/min, acceleration p''(t) in points/min^2, jerk p'''(t) in points/min^3; null with fewer
+    than degree + 2 steps that have a trade.
+
+    Needs:  events: ts_event_ns, level_price, direction; trades: ts_event_ns, price; in event order.
+    """
+    t = instants(events)
+    times, price = instants(trades), floats(trades, "price")
+    steps = max(windows_min) * NS_PER_MIN // sample_ns
+    ends = t[:, None] - np.arange(steps) * sample_ns
+    known_rows = rows_by(times, np.column_stack([ends, t - steps * sample_ns]))
+    is_traded = known_rows[:, :-1] > known_rows[:, 1:]
+    row = np.where(is_traded, known_rows[:, :-1] - 1, 0)
+    if times.size:
+        age_min = (times[row] - t[:, None]) / NS_PER_MIN
+        way = (price[row] - floats(events, "level_price")[:, None]) * floats(events, "direction")[:, None]
+    else:
+        age_min, way = np.zeros(row.shape), np.zeros(row.shape)
+    found = []
+    for window in windows_min:
+        within = slice(0, window * NS_PER_MIN // sample_ns)
+        derivatives = _fitted(age_min[:, within] / window, way[:, within], is_traded[:, within])
+        scales = (float(window), float(window) ** 2, float(window) ** 3)
+        found += [
+            column(f"{name}_{window}min", values / scale)
+            for (name, _), values, scale in zip(_MOTION, derivatives, scales, strict=True)
+        ]
+    return found
+
+
+def _run(frames: Frames, parameters: KinematicsParameters, session: SessionWindow) -> Frames:
+    del session
+    events = frames["events"].collect()
+    columns = kinematics_columns(
+        events,
+        frames["trades"].select("ts_event_ns", "price").collect(),
+        windows_min=parameters.windows_min,
+        sample_ns=parameters.sample_s * NS_PER_S,
+    )
+    return with_columns(events, columns)
+
+
+def _gives(parameters: KinematicsParameters) -> dict[str, tuple[ColumnSpec, ...]]:
+    doc = "of direction x (price - level) at t: cubic least squares over {} min; null below 5 points."
+    return {
+        "events": tuple(
+            feature(f"{name}_{window}min", unit, f"{name.capitalize()} {doc.format(window)}")
+            for window in parameters.windows_min
+            for name, unit in _MOTION
+        )
+    }
+
+
+def _lookback(parameters: KinematicsParameters) -> LookBack:
+    return LookBack(ns=max(parameters.windows_min) * NS_PER_MIN)
+
+
+STAGE: Final = Stage(
+    name="multiwindow_kinematics",
+    run=_run,
+    needs={"events": ("ts_event_ns", "level_price", "direction"), "trades": ("ts_event_ns", "price")},
+    gives=_gives,
+    parameters=KinematicsParameters,
+    lookback=_lookback,
+)

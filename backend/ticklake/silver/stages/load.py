@@ -1,0 +1,213 @@
+"""Stage 0: bronze as received -> one contract's trades, its book at a steady pace, and the options, in event order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import polars as pl
+
+from ticklake.silver.frames import EVENT_ORDER
+from ticklake.silver.stage import ColumnSpec, LookBack, Role, Stage, StageParameters
+from ticklake.silver.stages.frontmonth import BASIS_SESSIONS, front_month
+from ticklake.silver.stages.frontmonth import COLUMNS as FRONT_MONTH_COLUMNS
+
+if TYPE_CHECKING:
+    from ticklake.schema.session import SessionWindow
+    from ticklake.silver.stage import Frames
+
+BOOK_LEVELS: Final = 10
+_SIDES: Final = tuple(
+    f"{side}_{what}_{level}" for side in ("bid", "ask") for level in range(1, BOOK_LEVELS + 1) for what in ("px", "sz")
+)
+_ACTIONS: Final = ("A", "C", "M", "T", "F")
+_ROW: Final = "_row"
+_END: Final = "_end_ns"
+
+
+class LoadParameters(StageParameters, frozen=True):
+    """How bronze is read.
+
+    Attributes:
+        book_bucket_ms: one book snapshot is kept of each bucket.
+        dominance_min: a front month with a smaller share of the volume makes the day a roll day.
+        first_trades_s: seconds of trading that choose the contract when nothing traded before the open.
+    """
+
+    book_bucket_ms: Annotated[int, msgspec.Meta(ge=1)] = 250
+    dominance_min: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.60
+    first_trades_s: Annotated[int, msgspec.Meta(ge=1)] = 60
+
+
+def in_event_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows by ts_event_ns, stream_seq, message_row, rows equal in all three as they were.
+
+    Files hold rows in that order, so most frames are in order already; to see that is ten times faster than to sort.
+    """
+    time, *ties = (pl.col(name).diff() for name in EVENT_ORDER)
+    in_order = pl.lit(True)
+    for difference in reversed((time, *ties)):
+        in_order = (difference > 0) | ((difference == 0) & in_order)
+    if not frame.select(in_order.all()).item():
+        frame = frame.sort(EVENT_ORDER, maintain_order=True)
+    return frame.with_columns(pl.col("ts_event_ns").set_sorted())
+
+
+def _run(frames: Frames, parameters: LoadParameters, session: SessionWindow) -> Frames:
+    chosen = front_month(
+        frames["bronze_trades"],
+        session,
+        dominance_min=parameters.dominance_min,
+        first_trades_s=parameters.first_trades_s,
+    )
+    contract = chosen["contract"].item()
+    trades = _trades(frames["bronze_trades"], contract, session)
+    book, actions = _book(frames["bronze_book"], contract, session, bucket_ns=parameters.book_bucket_ms * 10**6)
+    return {
+        "front_month": chosen.lazy(),
+        "trades": trades.lazy(),
+        "book": book,
+        "book_actions": actions.lazy(),
+        "options": _options(frames["bronze_options"], session).lazy(),
+    }
+
+
+def _is_today(session: SessionWindow) -> pl.Expr:
+    return pl.col("ts_event_ns").is_between(session.start_ns, session.end_ns, closed="left")
+
+
+def _ties() -> tuple[pl.Expr, pl.Expr]:
+    """What orders events of one instant; core NATS has no sequences."""
+    return pl.col("stream_seq").cast(pl.Int64).fill_null(-1), pl.col("message_row").cast(pl.Int32)
+
+
+def _trades(bronze: pl.LazyFrame, contract: str, session: SessionWindow) -> pl.DataFrame:
+    """Trades of the contract in the session and its look-back, in event order."""
+    return in_event_order(
+        bronze.filter(pl.col("contract") == contract, pl.col("ts_event_ns") < session.end_ns)
+        .select(
+            "ts_event_ns",
+            pl.col("price").cast(pl.Float64),
+            pl.col("size").cast(pl.Int64),
+            pl.col("aggressor").cast(pl.Int8),
+            pl.col("contract").cast(pl.String),
+            *_ties(),
+            is_lookback=pl.col("ts_event_ns") < session.start_ns,
+        )
+        .collect()
+    )
+
+
+def _book(
+    bronze: pl.LazyFrame, contract: str, session: SessionWindow, *, bucket_ns: int
+) -> tuple[pl.LazyFrame, pl.DataFrame]:
+    """The last snapshot of each bucket, stamped at the bucket's end (it is complete only then), and every action.
+
+    The narrow columns are read first and say which rows to keep of the wide ones.
+    """
+    rows = bronze.filter(pl.col("contract") == contract, _is_today(session))
+    narrow = in_event_order(
+        rows.select("ts_event_ns", *_ties(), "action", "side", pl.col("action_price", "action_size").cast(pl.Float64))
+        .with_row_index(_ROW)
+        .collect()
+    )
+    end = pl.col("ts_event_ns") // bucket_ns * bucket_ns + bucket_ns
+    kept = narrow.select(_ROW, end.alias(_END)).filter(pl.col(_END).ne_missing(pl.col(_END).shift(-1)))
+    book = (
+        rows.select(pl.col(_SIDES).cast(pl.Float64))
+        .with_row_index(_ROW)
+        .join(kept.lazy(), on=_ROW)
+        .select(pl.col(_END).alias("ts_event_ns"), *_SIDES)
+        .sort("ts_event_ns")
+    )
+    actions = narrow.filter(pl.col("action").is_in(_ACTIONS)).drop(_ROW, "stream_seq", "message_row")
+    return book, actions
+
+
+def _options(bronze: pl.LazyFrame, session: SessionWindow) -> pl.DataFrame:
+    """Option trades of the session, in event order."""
+    return in_event_order(
+        bronze.filter(_is_today(session))
+        .select(
+            "ts_event_ns",
+            pl.col("option_symbol").cast(pl.String),
+            pl.col("strike").cast(pl.Float64),
+            pl.col("right").cast(pl.String),
+            "exp_date",
+            pl.col("price").cast(pl.Float64),
+            pl.col("size").cast(pl.Int64),
+            pl.col("aggressor").cast(pl.Int8),
+            *_ties(),
+        )
+        .collect()
+    )
+
+
+def _lookback(parameters: LoadParameters) -> LookBack:
+    del parameters
+    return LookBack(sessions=BASIS_SESSIONS)
+
+
+_TIES: Final = (
+    ColumnSpec("stream_seq", pl.Int64(), "", Role.KEY, "Sequence in the stream; -1 for core NATS.", null=False),
+    ColumnSpec("message_row", pl.Int32(), "", Role.KEY, "Row number inside its message.", null=False),
+)
+_PRICE: Final = ColumnSpec("price", pl.Float64(), "points", Role.INFO, "Trade price.", null=False)
+_SIZE: Final = ColumnSpec("size", pl.Int64(), "contracts", Role.INFO, "Trade size.", null=False, low=0)
+_AGGRESSOR: Final = ColumnSpec(
+    "aggressor", pl.Int8(), "", Role.INFO, "Who crossed the spread: 1 buyer, -1 seller, 0 unknown.", null=False
+)
+
+
+def _time(doc: str) -> ColumnSpec:
+    return ColumnSpec("ts_event_ns", pl.Int64(), "ns", Role.KEY, doc, null=False)
+
+
+def _side(name: str) -> ColumnSpec:
+    unit = "points" if "_px_" in name else "contracts"
+    return ColumnSpec(name, pl.Float64(), unit, Role.INFO, "Book level 1 = best; null when absent.", low=0)
+
+
+STAGE: Final = Stage(
+    name="load_bronze",
+    run=_run,
+    needs={
+        "bronze_trades": ("ts_event_ns", "contract", "price", "size", "aggressor", "stream_seq", "message_row"),
+        "bronze_book": (
+            *("ts_event_ns", "contract", *_SIDES, "action", "side", "action_price", "action_size"),
+            *("stream_seq", "message_row"),
+        ),
+        "bronze_options": (
+            *("ts_event_ns", "option_symbol", "strike", "right", "exp_date", "price", "size", "aggressor"),
+            *("stream_seq", "message_row"),
+        ),
+    },
+    gives={
+        "front_month": FRONT_MONTH_COLUMNS,
+        "trades": (
+            _time("When it traded."),
+            *(_PRICE, _SIZE, _AGGRESSOR),
+            ColumnSpec("contract", pl.String(), "", Role.INFO, "The session's one contract.", null=False),
+            *_TIES,
+            ColumnSpec("is_lookback", pl.Boolean(), "", Role.INFO, "Before the session.", null=False),
+        ),
+        "book": (_time("End of the bucket whose last snapshot this is."), *map(_side, _SIDES)),
+        "book_actions": (
+            _time("When the book changed."),
+            ColumnSpec("action", pl.String(), "", Role.INFO, "Add, Cancel, Modify, Trade or Fill.", null=False),
+            ColumnSpec("side", pl.String(), "", Role.INFO, "Ask, Bid or None."),
+            ColumnSpec("action_price", pl.Float64(), "points", Role.INFO, "Price of the action."),
+            ColumnSpec("action_size", pl.Float64(), "contracts", Role.INFO, "Size of the action."),
+        ),
+        "options": (
+            _time("When it traded."),
+            ColumnSpec("option_symbol", pl.String(), "", Role.INFO, "Option as received.", null=False),
+            ColumnSpec("strike", pl.Float64(), "points", Role.INFO, "Strike price.", null=False),
+            ColumnSpec("right", pl.String(), "", Role.INFO, "C call, P put.", null=False),
+            ColumnSpec("exp_date", pl.Date(), "", Role.INFO, "Expiry date.", null=False),
+            *(_PRICE, _SIZE, _AGGRESSOR, *_TIES),
+        ),
+    },
+    parameters=LoadParameters,
+    lookback=_lookback,
+)

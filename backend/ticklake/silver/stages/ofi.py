@@ -1,0 +1,161 @@
+"""Stage 8, multiwindow_ofi: order-flow imbalance before each event, at the best level, over five, in the zone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from ticklake.silver.orderflow import ofi_terms
+from ticklake.silver.stage import ColumnSpec, LookBack, Stage, StageParameters
+from ticklake.silver.stages.event_features import (
+    ASK,
+    BID,
+    NS_PER_S,
+    Floats,
+    Ints,
+    book_columns,
+    check_ascending,
+    column,
+    feature,
+    floats,
+    instants,
+    matrix,
+    pairs,
+    rows_by,
+    sum_by,
+    with_columns,
+)
+
+if TYPE_CHECKING:
+    from ticklake.schema.session import SessionWindow
+    from ticklake.silver.stage import Frames
+
+LEVELS: Final = 5
+
+
+class OfiParameters(StageParameters, frozen=True):
+    """Over which windows order flow is summed.
+
+    Attributes:
+        windows_s: lengths in seconds, ascending.
+    """
+
+    windows_s: Annotated[tuple[int, ...], msgspec.Meta(min_length=1)] = (30, 60, 120, 300)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be computed.
+
+        Raises:
+            UsageError: `windows_s` is not ascending.
+        """
+        check_ascending("windows_s", self.windows_s)
+
+
+def ofi_columns(events: pl.DataFrame, book: pl.DataFrame, *, windows_s: tuple[int, ...]) -> list[pl.Series]:
+    """OFI over (t - window, t]: best level, sum over five levels, and the part at prices inside the zone.
+
+    Sum of the contributions of `ticklake.silver.orderflow` (Cont, Kukanov, Stoikov 2014) of the book rows stamped in
+    the window; contracts, positive is buying. A row is the last snapshot of its bucket, so flow that came and went
+    inside one bucket is not seen. The near variant counts, of the five levels, each arrival at its own price and each
+    departure at the price it left, where |price - level| <= zone_points. Null when the book does not reach back to
+    t - window.
+
+    Needs:  events: ts_event_ns, level_price, zone_points; book: ts_event_ns and five levels, in event order.
+    """
+    t, times = instants(events), instants(book)
+    by_level = matrix(book.select(ofi_terms(LEVELS)), [f"ofi_level_{k}" for k in range(1, LEVELS + 1)])
+    terms = np.column_stack([by_level[:, 0], _across(by_level)])
+    now = sum_by(terms, rows_by(times, t))
+    near = _near(events, book, windows_ns=np.array(windows_s, dtype=np.int64) * NS_PER_S)
+    found = []
+    for place, window in enumerate(windows_s):
+        reached = rows_by(times, t - window * NS_PER_S)
+        flow = np.where((reached > 0)[:, None], now - sum_by(terms, reached), np.nan)
+        found += [
+            column(f"ofi_{window}s", flow[:, 0]),
+            column(f"ofi5_{window}s", flow[:, 1]),
+            column(f"ofi_near_{window}s", np.where(reached > 0, near[:, place], np.nan)),
+        ]
+    return found
+
+
+def _across(by_level: Floats) -> Floats:
+    """Sum over the levels, best first, one addition after the other."""
+    summed: Floats = np.cumsum(by_level, axis=1)[:, -1]
+    return summed
+
+
+def _near(events: pl.DataFrame, book: pl.DataFrame, *, windows_ns: Ints) -> Floats:
+    """(events, windows) of flow at prices inside the zone."""
+    t = instants(events)
+    level, half_width = floats(events, "level_price"), floats(events, "zone_points")
+    times, price, flow = _priced_flow(book)
+    owner, row = pairs(rows_by(times, t - windows_ns[-1]), rows_by(times, t))
+    inside = np.abs(price[row] - level[owner]) <= half_width[owner]
+    owner, row = owner[inside], row[inside]
+    ring = np.searchsorted(windows_ns, t[owner] - times[row], side="right")  # the smallest window it is in
+    rings = np.bincount(owner * windows_ns.size + ring, weights=flow[row], minlength=t.size * windows_ns.size)
+    summed: Floats = np.cumsum(rings.astype(np.float64).reshape(t.size, windows_ns.size), axis=1)
+    return summed
+
+
+def _priced_flow(book: pl.DataFrame) -> tuple[Ints, Floats, Floats]:
+    """Every arrival and departure of the five levels with its time, its price and its signed size, in event order.
+
+    A level whose price stays shows one change of size; a nearer price is an arrival there, a price further away a
+    departure from the price before.
+    """
+    prices, flows = [], []
+    for side, sign in ((BID, 1.0), (ASK, -1.0)):
+        shown = matrix(book, book_columns(f"{side}_px", levels=LEVELS))
+        size = np.nan_to_num(np.where(np.isnan(shown), 0.0, matrix(book, book_columns(f"{side}_sz", levels=LEVELS))))
+        price = np.where(np.isnan(shown), -sign * np.inf, shown)
+        here, before = price[1:], price[:-1]
+        is_nearer, is_same = sign * here > sign * before, here == before
+        arrived = np.where(is_nearer, size[1:], np.where(is_same, size[1:] - size[:-1], 0.0))
+        departed = np.where(is_nearer | is_same, 0.0, -size[:-1])
+        prices += [here, before]
+        flows += [sign * arrived, sign * departed]
+    price, flow = np.hstack(prices), np.hstack(flows)
+    row, place = np.nonzero(flow)
+    return instants(book)[1:][row], price[row, place], flow[row, place]
+
+
+def _run(frames: Frames, parameters: OfiParameters, session: SessionWindow) -> Frames:
+    del session
+    events = frames["events"].collect()
+    book = frames["book"].select(_BOOK).collect()
+    return with_columns(events, ofi_columns(events, book, windows_s=parameters.windows_s))
+
+
+def _gives(parameters: OfiParameters) -> dict[str, tuple[ColumnSpec, ...]]:
+    return {
+        "events": tuple(
+            feature(f"{name}_{window}s", "contracts", f"Order-flow imbalance {where}, last {window} s.")
+            for window in parameters.windows_s
+            for name, where in (
+                ("ofi", "at the best level"),
+                ("ofi5", "summed over five levels"),
+                ("ofi_near", "of five levels at prices inside the zone"),
+            )
+        )
+    }
+
+
+def _lookback(parameters: OfiParameters) -> LookBack:
+    return LookBack(ns=max(parameters.windows_s) * NS_PER_S)
+
+
+_BOOK: Final = ("ts_event_ns", *book_columns("bid_px", "bid_sz", "ask_px", "ask_sz", levels=LEVELS))
+
+STAGE: Final = Stage(
+    name="multiwindow_ofi",
+    run=_run,
+    needs={"events": ("ts_event_ns", "level_price", "zone_points"), "book": _BOOK},
+    gives=_gives,
+    parameters=OfiParameters,
+    lookback=_lookback,
+)

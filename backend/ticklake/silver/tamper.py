@@ -1,0 +1,171 @@
+"""Input frames with another future, or with fewer rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from ticklake.base.errors import UsageError
+from ticklake.silver.certificate import Variant
+from ticklake.silver.frames import Frames
+
+ABSURD_REACH_NS: Final = 30 * 60 * 1_000_000_000
+"""How far absurd values reach beyond a cut; longer than every window and horizon of the built-in stages."""
+
+NEAR_NS: Final = 30 * 1_000_000_000
+"""Around a moment of interest, thinning keeps every row this near."""
+
+ROWS_KEPT_MIN: Final = 5_000
+"""Thinning leaves frames alone that have no more rows than this."""
+
+_NS_PER_MS: Final = 1_000_000
+_MIX: Final = 40_503  # odd, so that neighbouring milliseconds are drawn as if by chance (Knuth, TAOCP 3, 6.4)
+_MIX_RANGE: Final = 2**16 + 1
+_PRICE_FACTORS: Final = 7.0, 0.125  # of every other row, so that new highs and new lows appear
+_SIZE_FACTOR: Final = 1_000
+_OTHER_CONTRACT_FACTOR: Final = 1_000_000
+_HUGE: Final = 2.0**62  # a float that every 64-bit integer type holds
+_LARGEST: Final[Mapping[pl.DataType, float]] = {
+    pl.Int8(): 2.0**7 - 1,
+    pl.UInt8(): 2.0**8 - 1,
+    pl.Int16(): 2.0**15 - 1,
+    pl.UInt16(): 2.0**16 - 1,
+    pl.Int32(): 2.0**31 - 1,
+    pl.UInt32(): 2.0**32 - 1,
+}
+_TIMES: Final = ("ts_event_ns", "ts_recv_ns")
+_KEPT: Final = frozenset({"stream_seq", "message_row", "seq", "hour"})
+_SWAPPED: Final[Mapping[str, tuple[str, str]]] = {"right": ("C", "P"), "action": ("A", "C"), "side": ("B", "A")}
+
+
+def time_of(frame: pl.LazyFrame, name: str) -> pl.Expr:
+    """Event time of each row, ns UTC; the time of receipt where there is none.
+
+    Raises:
+        UsageError: the frame has neither column.
+    """
+    times = [column for column in _TIMES if column in frame.collect_schema()]
+    if not times:
+        raise UsageError(f"input frame {name!r} has neither {' nor '.join(_TIMES)}; give it an event time")
+    return pl.coalesce(times)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows by event time, and what stands for each in an absurd future."""
+
+    frame: pl.DataFrame
+    times_ns: pl.Series
+    absurd: pl.DataFrame
+
+    def until(self, cut_ns: int) -> int:
+        """How many rows are at or before the cut."""
+        return int(self.times_ns.search_sorted(cut_ns, side="right"))
+
+
+class Futures:
+    """Inputs whose future can be changed at any cut. What is costly is done once; a cut only slices."""
+
+    def __init__(self, inputs: Mapping[str, pl.DataFrame]) -> None:
+        self._rows = {name: _rows(frame, name) for name, frame in inputs.items()}
+
+    def truth(self) -> Frames:
+        """The rows as they are, by event time."""
+        return {name: rows.frame.lazy() for name, rows in self._rows.items()}
+
+    def at(self, cut_ns: int, variant: Variant) -> Frames:
+        """The inputs with the same rows up to the cut, included, and another future.
+
+        Absurd values: prices times 7 and 1/8 in turns, sizes times 1,000 (1,000,000 for all but the main contract, so
+        that another contract rules the volume), aggressor, option right, action and side flipped, flags negated. Times,
+        sequences and names stay.
+        """
+        return {name: _at(rows, cut_ns, variant).lazy() for name, rows in self._rows.items()}
+
+
+def tampered(inputs: Mapping[str, pl.DataFrame], cut_ns: int, variant: Variant) -> Frames:
+    """The inputs with another future after one cut; see `Futures.at`."""
+    return Futures(inputs).at(cut_ns, variant)
+
+
+def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
+    """The inputs with an absurd future, as `Futures.at` makes it, where only that future is read here."""
+    changed = {}
+    for name, frame in inputs.items():
+        time = time_of(frame, name)
+        later = frame.filter(time > cut_ns, time <= cut_ns + ABSURD_REACH_NS).collect()
+        changed[name] = pl.concat([frame.filter(time <= cut_ns), _absurd_rows(later).lazy()])
+    return changed
+
+
+def thinned(inputs: Frames, density: float, near: Sequence[int] = ()) -> dict[str, pl.DataFrame]:
+    """Some rows of each frame: such a share of its milliseconds, and all rows within 10 s of the moments `near`.
+
+    Which milliseconds depends on their time alone, so a reader of files need not decode the other rows.
+    """
+    times = {name: time_of(frame, name) for name, frame in inputs.items()}
+    rows = [frame.select(pl.len()) for frame in inputs.values()]
+    counts = {name: count.item() for name, count in zip(inputs, pl.collect_all(rows), strict=True)}
+    some = {name: frame.filter(_kept(times[name], counts[name], density, near)) for name, frame in inputs.items()}
+    return dict(zip(some, pl.collect_all(list(some.values())), strict=True))
+
+
+def _kept(time: pl.Expr, rows: int, density: float, near: Sequence[int]) -> pl.Expr:
+    step = int(rows / max(rows * density, ROWS_KEPT_MIN, 1))
+    if step <= 1:
+        return pl.lit(True)
+    is_drawn = time // _NS_PER_MS % _MIX_RANGE * _MIX % _MIX_RANGE % step == 0
+    return pl.any_horizontal(is_drawn, *(time.is_between(moment - NEAR_NS, moment + NEAR_NS) for moment in near))
+
+
+def _rows(frame: pl.DataFrame, name: str) -> _Rows:
+    time = time_of(frame.lazy(), name)
+    times_ns = frame.select(time.alias("time")).to_series()
+    if times_ns.null_count() or not times_ns.is_sorted():
+        frame = frame.filter(time.is_not_null()).sort(time, maintain_order=True)
+        times_ns = frame.select(time.alias("time")).to_series()
+    return _Rows(frame, times_ns, _absurd_rows(frame))
+
+
+def _at(rows: _Rows, cut_ns: int, variant: Variant) -> pl.DataFrame:
+    past = rows.until(cut_ns)
+    if variant is Variant.REMOVED:
+        return rows.frame.head(past)
+    return pl.concat([rows.frame.head(past), rows.absurd.slice(past, rows.until(cut_ns + ABSURD_REACH_NS) - past)])
+
+
+def _absurd_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(_absurd(frame, column).alias(column) for column in frame.columns)
+
+
+def _absurd(frame: pl.DataFrame, column: str) -> pl.Expr:
+    value, dtype = pl.col(column), frame[column].dtype
+    if column in _KEPT or column.endswith("_ns"):
+        return value
+    if column == "aggressor":
+        return pl.when(value == 0).then(1).otherwise(-value).cast(dtype)
+    if column in _SWAPPED:
+        one, other = _SWAPPED[column]
+        return pl.when(value == one).then(pl.lit(other)).when(value == other).then(pl.lit(one)).otherwise(value)
+    if dtype.is_integer() or (dtype.is_float() and _is_size(column)):
+        return (value.cast(pl.Float64) * _size_factor(frame)).clip(upper_bound=_LARGEST.get(dtype, _HUGE)).cast(dtype)
+    if dtype.is_float():
+        high, low = _PRICE_FACTORS
+        return value * pl.when(pl.int_range(pl.len()) % 2 == 0).then(high).otherwise(low)
+    if dtype == pl.Boolean:
+        return value.not_()
+    return value
+
+
+def _is_size(column: str) -> bool:
+    return any(part in {"size", "sz", "volume", "ct"} for part in column.split("_"))
+
+
+def _size_factor(frame: pl.DataFrame) -> pl.Expr:
+    if "contract" not in frame.columns or frame.is_empty():
+        return pl.lit(_SIZE_FACTOR)
+    main = frame["contract"].value_counts().sort("count", "contract", descending=[True, False])["contract"][0]
+    return pl.when(pl.col("contract") == main).then(_SIZE_FACTOR).otherwise(_OTHER_CONTRACT_FACTOR)

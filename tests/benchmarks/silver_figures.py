@@ -1,0 +1,135 @@
+"""Feature builds of full-size `es_levels` sessions: seconds, certificate, workers, memory; and what loading costs.
+
+Every build runs in a fresh process, so that its peak memory is its own. Three sessions tell seconds, certificate and
+memory, eight the gain of a second worker. Loading is compared with a bare read of the same 20 files, in turns.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import msgspec
+import polars as pl
+from tests.benchmarks.figures import Figure, in_turns, limit_figure
+from tests.benchmarks.scale import Scale
+from tests.benchmarks.silver_market import add_bulk_session
+from tests.integration.small_lake import SmallLake
+
+from ticklake.schema.session import US_INDEX_FUTURES, previous_sessions
+from ticklake.silver.baselines import baseline_manifest
+from ticklake.silver.builder import SilverFeatureBuilder
+from ticklake.silver.manifest import Certificate, dump_manifest
+
+LAST: Final = date(2025, 6, 20)
+SESSIONS: Final = 3
+SESSIONS_SHARED: Final = 8
+LOADS: Final = 20
+LOADS_SCALE: Final = 0.05  # of the rows: the events of a day, and so the files that are loaded, are as many
+BUILD_S_MAX: Final = 2.0
+CERTIFICATE_MAX: Final = 0.5
+WORKERS_GAIN_MIN: Final = 1.7
+PEAK_MIB_MAX: Final = 1536.0
+LOAD_MAX: Final = 1.2
+CHILD: Final = """
+import json, resource, sys
+from ticklake.silver.builder import SilverFeatureBuilder
+
+if __name__ == "__main__":
+    result = SilverFeatureBuilder(sys.argv[1]).build_feature_set(sys.argv[2], force=True, workers=int(sys.argv[3]))
+    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(json.dumps({
+        "build_s": result.build_time_seconds - result.certificate_seconds, "certificate_s": result.certificate_seconds,
+        "passed": result.certificate_passed, "MiB": peak / 1024}))
+"""
+
+
+def measure(scale: Scale) -> Iterator[Figure]:
+    """All figures of the silver tier."""
+    few, many = (_lay(scale.folder / str(count), count, scale.silver) for count in (SESSIONS, SESSIONS_SHARED))
+    builds = [_build(few, workers=1) for _ in range(scale.rounds)]
+    yield limit_figure(
+        "es_levels, one session, no certificate",
+        [build["build_s"] / SESSIONS for build in builds],
+        unit="s",
+        below=BUILD_S_MAX,
+    )
+    yield limit_figure(
+        "causality certificate, of the build's time",
+        [100 * build["certificate_s"] / build["build_s"] for build in builds],
+        unit="%",
+        below=100 * CERTIFICATE_MAX,
+        note=f"{SESSIONS} sessions, 20 cuts; passed: {all(build['passed'] for build in builds)}",
+    )
+    yield limit_figure("silver build, peak memory", [build["MiB"] for build in builds], unit="MiB", below=PEAK_MIB_MAX)
+    pairs = in_turns(
+        min(scale.rounds, 3),
+        lambda: _build(many, workers=1)["build_s"],
+        lambda: _build(many, workers=2)["build_s"],
+    )
+    gain = median(pairs.ratios)
+    yield Figure(
+        what=f"silver build, {SESSIONS_SHARED} dates: 2 workers against 1",
+        ours=f"{median(pairs.reference):.1f} s",
+        reference=f"{median(pairs.ours):.1f} s: 1 worker",
+        ratio=f"{gain:.2f} x",
+        target=f">= {WORKERS_GAIN_MIN:g} x",
+        met=gain >= WORKERS_GAIN_MIN,
+        rounds=pairs.ratios,
+    )
+    yield _load_figure(scale)
+
+
+def _lay(root: Path, sessions: int, scale: float) -> Path:
+    lake = SmallLake(root)
+    for number, window in enumerate(previous_sessions(US_INDEX_FUTURES, LAST, sessions)):
+        add_bulk_session(lake, window.date, seed=number, scale=scale)
+    (root / "manifest.yaml").write_text(dump_manifest(baseline_manifest("es_levels")))
+    return root
+
+
+def _build(root: Path, *, workers: int) -> dict[str, float]:
+    """One build in a process of its own."""
+    script = root / "child.py"
+    script.write_text(CHILD)
+    arguments = [sys.executable, str(script), str(root), str(root / "manifest.yaml"), str(workers)]
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+    figure: dict[str, float] = json.loads(done.stdout)
+    return figure
+
+
+def _load_figure(scale: Scale) -> Figure:
+    """`load_features` against a bare read of the same files, median of rounds in turns."""
+    root = _lay(scale.folder / "loads", LOADS, LOADS_SCALE)
+    builder = SilverFeatureBuilder(root)
+    manifest = msgspec.structs.replace(baseline_manifest("es_levels"), certificate=Certificate(cuts=0))
+    version = builder.build_feature_set(manifest).version
+    files = sorted((root / f"silver/features/{version}").glob("date=*/signals.parquet"))
+    pairs = in_turns(
+        max(21, scale.rounds),
+        lambda: _seconds(lambda: builder.load_features(version)),
+        lambda: _seconds(lambda: pl.scan_parquet(files, glob=False, hive_partitioning=False).collect()),
+    )
+    ratio = median(pairs.ratios)
+    return Figure(
+        what=f"load_features, {len(files)} dates",
+        ours=f"{1000 * median(pairs.ours):.1f} ms",
+        reference=f"{1000 * median(pairs.reference):.1f} ms: bare Polars scan",
+        ratio=f"{ratio:.2f} x",
+        target=f"<= {LOAD_MAX:g} x",
+        met=ratio <= LOAD_MAX,
+        rounds=pairs.ratios,
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begin_s = time.perf_counter()
+    work()
+    return time.perf_counter() - begin_s

@@ -1,0 +1,95 @@
+"""kill -9 at random moments of a build: no half version is listed or readable, and the next build completes it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.integration.silver.test_engine_build import sums
+from tests.integration.silver.toy import toy_lake, toy_manifest
+
+from ticklake.base.errors import NoDataError
+from ticklake.catalog.runs import RunRegistry
+from ticklake.silver.builder import SilverFeatureBuilder
+
+REPOSITORY = Path(__file__).parents[2]
+CHILD = Path(__file__).with_name("silver_child.py")
+DAYS = 4
+SHORT, LONG = 6, 50
+
+
+def start(root: Path, *options: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(CHILD), str(root), *options],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+    )
+
+
+def ready(child: subprocess.Popen[bytes]) -> None:
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+
+
+def finish(child: subprocess.Popen[bytes]) -> bytes:
+    """Wait for its end; what it still said."""
+    said, _ = child.communicate(timeout=120)
+    return said
+
+
+def how_long(root: Path, *options: str) -> float:
+    """Seconds of one build, so that kills fall all over it."""
+    child = start(root, *options)
+    ready(child)
+    began_s = time.monotonic()
+    assert finish(child) == b"complete\n"
+    return time.monotonic() - began_s
+
+
+def check_whole_or_absent(root: Path, expected: dict[str, str], *, was_complete: bool) -> bool:
+    """Whether the version is readable; and if it is, that it is whole."""
+    builder = SilverFeatureBuilder(root)
+    if builder.list_versions() == ["v1"]:
+        assert builder.load_features("v1").height == 80 * DAYS
+        assert sums(root) == expected
+        return True
+    assert builder.list_versions() == []
+    with pytest.raises(NoDataError, match="v1"):
+        builder.load_features("v1")
+    if not was_complete:
+        assert not (root / "silver/features/v1/manifest.yaml").exists() or builder.get_state("v1").state == "building"
+    return False
+
+
+@pytest.mark.parametrize("kills", [SHORT, pytest.param(LONG, marks=pytest.mark.nightly)])
+def test_a_killed_build_is_no_version_and_the_next_one_completes(tmp_path: Path, kills: int) -> None:
+    dice = random.Random(20_241_216)
+    toy_lake(tmp_path / "reference", DAYS)
+    whole_s = how_long(tmp_path / "reference")
+    expected = sums(tmp_path / "reference")
+    cut_short = 0
+    for number in range(kills):
+        root = tmp_path / str(number)
+        toy_lake(root, DAYS)
+        rebuilt = number % 2 == 1
+        if rebuilt:
+            assert SilverFeatureBuilder(root).build_feature_set(toy_manifest()).status == "complete"
+        child = start(root, *(["force"] if rebuilt else []))
+        ready(child)
+        time.sleep(dice.random() * whole_s)
+        child.send_signal(signal.SIGKILL)
+        finish(child)
+        cut_short += not check_whole_or_absent(root, expected, was_complete=rebuilt)
+        result = SilverFeatureBuilder(root).build_feature_set(toy_manifest())
+        assert (result.status, result.errors) == ("complete", ())
+        assert check_whole_or_absent(root, expected, was_complete=True)
+        assert not list((root / "silver/staging/v1").iterdir())
+        states = {run.status.value for run in RunRegistry(root).find_runs(kind="silver_build")}
+        assert states <= {"finished", "crashed"}
+    assert cut_short >= kills // 3, "most kills fall into the build"

@@ -1,0 +1,61 @@
+"""Toy pipelines that go wrong on purpose."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import polars as pl
+from tests.integration.silver.toy import EPISODES, EVENTS, LABEL, LOAD, MOVE, TOY, NoParameters
+
+from ticklake.schema.session import SessionWindow
+from ticklake.silver.stage import ColumnSpec, Frames, Role, Stage
+
+TUESDAY = 1
+
+
+def break_on_tuesdays(frames: Frames, parameters: NoParameters, session: SessionWindow) -> Frames:
+    if session.date.weekday() == TUESDAY:
+        raise ValueError("not a Tuesday")
+    return {}
+
+
+def always_one(frames: Frames, parameters: NoParameters, session: SessionWindow) -> Frames:
+    return {"events": frames["events"].with_columns(pl.lit(1.0).alias("always_one"))}
+
+
+FRAGILE = TOY.with_stages(
+    [LOAD, EVENTS, MOVE, Stage("fragile", break_on_tuesdays, {}, {}, NoParameters), LABEL, EPISODES]
+)
+CONSTANT = TOY.with_stages(
+    [
+        *TOY.stages,
+        Stage(
+            name="constant",
+            run=always_one,
+            needs={"events": ("event_id",)},
+            gives={"events": (ColumnSpec("always_one", pl.Float64, "ratio", Role.FEATURE, "Says nothing."),)},
+            parameters=NoParameters,
+        ),
+    ]
+)
+
+
+def take_a_while(frames: Frames, parameters: NoParameters, session: SessionWindow) -> Frames:
+    time.sleep(0.4)
+    return {}
+
+
+def die_once(frames: Frames, parameters: NoParameters, session: SessionWindow) -> Frames:
+    """Kills its process the first time it meets a Tuesday; a file remembers that it did."""
+    mark = Path(os.environ["TOY_MARK"])
+    if session.date.weekday() == TUESDAY and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+SLOW = TOY.with_stages([*TOY.stages[:2], Stage("slow", take_a_while, {}, {}, NoParameters), *TOY.stages[2:]])
+DEADLY = TOY.with_stages([*TOY.stages[:2], Stage("deadly", die_once, {}, {}, NoParameters), *TOY.stages[2:]])

@@ -1,0 +1,103 @@
+"""The same build on a Dask cluster of two processes, one of them killed on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.integration.silver.test_engine_build import sums
+from tests.integration.silver.toy import toy_lake, toy_manifest
+
+from ticklake.base.errors import UnavailableError, UsageError
+from ticklake.silver.builder import SilverFeatureBuilder
+from ticklake.silver.crew import check_scheduler
+from ticklake.silver.result import DateResult
+
+REPOSITORY = Path(__file__).parents[3]
+SLOW = "tests.integration.silver.fragile:SLOW"
+DAYS = 5
+WAIT_S = 60
+
+
+def start(folder: Path, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+    with (folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{name.partition('-')[0]}", *arguments],
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """Address of a scheduler, and its two worker processes."""
+    place = folder / "scheduler.json"
+    scheduler = start(
+        folder, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(place)
+    )
+    processes = [scheduler]
+    try:
+        until_s = time.monotonic() + WAIT_S
+        while not place.exists() or not place.read_text().strip():
+            assert time.monotonic() < until_s, (folder / "scheduler.log").read_text()
+            time.sleep(0.05)
+        address = json.loads(place.read_text())["address"]
+        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")
+        workers = [start(folder, f"worker-{n}", address, *options) for n in range(2)]
+        processes += workers
+        yield address, workers
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+
+
+def test_two_workers_over_tcp_and_one_killed_write_the_same_bytes(tmp_path: Path) -> None:
+    toy_lake(tmp_path / "here", DAYS)
+    SilverFeatureBuilder(tmp_path / "here").build_feature_set(toy_manifest(pipeline=SLOW))
+    toy_lake(tmp_path / "there", DAYS)
+    with cluster(tmp_path) as (address, workers):
+
+        def kill_one(item: DateResult, done: int, total: int) -> None:
+            if done == 1:
+                workers[0].send_signal(signal.SIGKILL)
+
+        result = SilverFeatureBuilder(tmp_path / "there").build_feature_set(
+            toy_manifest(pipeline=SLOW), scheduler=address, progress=kill_one
+        )
+        assert workers[0].wait(WAIT_S) == -signal.SIGKILL
+        assert workers[1].poll() is None
+    assert (result.status, result.errors) == ("complete", ())
+    assert sums(tmp_path / "there") == sums(tmp_path / "here")
+
+
+@pytest.mark.parametrize("address", ["tcp://192.0.2.7:8786", "tcp://no-such-host.invalid:8786"])
+def test_a_scheduler_elsewhere_cannot_see_this_disk(tmp_path: Path, address: str) -> None:
+    toy_lake(tmp_path, 1)
+    with pytest.raises(UsageError, match="is another machine and the data root is a folder of this one"):
+        SilverFeatureBuilder(tmp_path).build_feature_set(toy_manifest(), scheduler=address)
+    assert not (tmp_path / "silver").exists()
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    for text in ("8786", "localhost:8786", "tcp://"):
+        with pytest.raises(UsageError, match="is no address"):
+            check_scheduler(text)
+    check_scheduler("tcp://127.0.0.1:8786")
+
+
+def test_a_scheduler_that_does_not_answer_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticklake.silver.crew._CONNECT_TIMEOUT_S", 1)
+    toy_lake(tmp_path, 1)
+    with pytest.raises(UnavailableError, match="no Dask scheduler answers"):
+        SilverFeatureBuilder(tmp_path).build_feature_set(toy_manifest(), scheduler="tcp://127.0.0.1:9")

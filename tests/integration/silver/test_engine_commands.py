@@ -1,0 +1,84 @@
+"""`ticklake silver ...`: what people type, what they see, which exit code tells what."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.integration.silver.toy import TARGET, day_text, toy_lake
+from typer.testing import CliRunner
+
+from ticklake.base.errors import CheckFailedError, NoDataError, UsageError
+from ticklake.cli.silver import app
+from ticklake.silver.builder import SilverFeatureBuilder
+
+LEAKY = "tests.integration.silver.toy:LEAKY"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    toy_lake(tmp_path, 2)
+    (tmp_path / "m.yaml").write_text(f"version: v1\npipeline: {TARGET}\ncertificate: {{cuts: 3}}\n")
+    return tmp_path
+
+
+def run(lake: Path, *arguments: str) -> str:
+    result = CliRunner().invoke(app, [*arguments, "--data", str(lake)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_build_list_compare(lake: Path) -> None:
+    told = run(lake, "build", str(lake / "m.yaml"))
+    assert "version v1 complete: 160 signals, 2 of 2 dates built" in told
+    assert "2 dates built" not in run(lake, "build", "v1").replace("0 of 2 dates built", "")
+    facts = json.loads(run(lake, "build", "v1", "--force", "--output", "json"))
+    assert (facts["status"], facts["signals_total"], facts["errors"]) == ("complete", 160, [])
+    (lake / "n.yaml").write_text(f"version: v2\npipeline: {TARGET}\nparent: v1\nparameters: {{move: {{rows: 7}}}}\n")
+    run(lake, "build", str(lake / "n.yaml"), "--date", day_text(1))
+    listed = json.loads(run(lake, "ls", "--output", "json"))
+    assert [(row["version"], row["state"], row["rows"], row["parent"]) for row in listed] == [
+        ("v1", "complete", 160, None),
+        ("v2", "complete", 80, "v1"),
+    ]
+    compared = json.loads(run(lake, "compare", "v1", "v2", "--output", "json"))
+    assert (compared["parameters_a"], compared["parameters_b"]) == ({"move.rows": 5}, {"move.rows": 7})
+    assert compared["dates_removed"] == [day_text(0)]
+    assert "move.rows" in run(lake, "compare", "v1", "v2")
+
+
+def test_a_range_of_days(lake: Path) -> None:
+    run(lake, "build", str(lake / "m.yaml"), "--start", day_text(0), "--end", "2024-12-22")
+    statuses = {record.date: record.status.value for record in SilverFeatureBuilder(lake).get_records("v1")}
+    assert statuses["2024-12-21"] == "closed"
+    assert len(statuses) == 7
+    with pytest.raises(UsageError, match="together"):
+        run(lake, "build", "v1", "--start", day_text(0))
+    with pytest.raises(UsageError, match="swap them"):
+        run(lake, "build", "v1", "--start", day_text(1), "--end", day_text(0))
+
+
+def test_a_leak_ends_with_a_failed_check(lake: Path) -> None:
+    (lake / "m.yaml").write_text(f"version: v1\npipeline: {LEAKY}\ncertificate: {{cuts: 3}}\n")
+    with pytest.raises(CheckFailedError, match="never promoted: the causality certificate failed"):
+        run(lake, "build", str(lake / "m.yaml"))
+    with pytest.raises(NoDataError, match="no feature version 'v7'"):
+        run(lake, "build", "v7")
+
+
+def test_inspect_shows_stages_or_rows(lake: Path) -> None:
+    rows = json.loads(run(lake, "inspect", str(lake / "m.yaml"), day_text(1), "--output", "json"))
+    assert [row["stage"] for row in rows] == ["load", "events", "move", "label", "episodes"]
+    assert rows[2]["added"] == "distance_points"
+    shown = run(lake, "inspect", str(lake / "m.yaml"), day_text(1), "--show", "events", "--rows", "2", "-o", "json")
+    assert len(json.loads(shown)) == 2
+    with pytest.raises(UsageError, match="no frame 'trades' there; choose one of events, episodes"):
+        run(lake, "inspect", str(lake / "m.yaml"), day_text(1), "--show", "trades")
+
+
+def test_the_printed_manifest_can_be_built() -> None:
+    for pipeline in ("es_levels", "book_flow", "book_flow_quotes"):
+        result = CliRunner().invoke(app, ["manifest", pipeline], catch_exceptions=False)
+        assert result.exit_code == 0
+        assert f"pipeline: {pipeline}\n" in result.stdout
