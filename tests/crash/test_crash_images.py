@@ -30,7 +30,7 @@ from ticklake.wal.state import Position, SegmentState
 
 def test_every_message_is_in_the_lake_once_after_any_crash() -> None:
     mill = Mill()
-    assert mill.explore(cap=80, again=0.06, kills=6) is None
+    assert mill.explore(cap=40, again=0.04, kills=4) is None
     assert min(mill.images[kind] for kind in ("power", "power in recovery", "kill -9", "failed sync")) > 500
 
 

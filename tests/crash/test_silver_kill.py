@@ -21,7 +21,7 @@ from ticklake.silver.builder import SilverFeatureBuilder
 REPOSITORY = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("silver_child.py")
 DAYS = 4
-SHORT, LONG = 6, 50
+SHORT, LONG = 3, 50
 
 
 def start(root: Path, *options: str) -> subprocess.Popen[bytes]:

@@ -251,7 +251,8 @@ class NatsBus:
             client.abort_stuck_socket()
 
     async def _on_error(self, error: Exception) -> None:
-        self._last_error = error
+        if isinstance(error, nats.errors.Error) or not isinstance(self._last_error, nats.errors.Error):
+            self._last_error = error  # what the server said tells more than how the line broke after it
         self._log.warning("ingest.nats_error", error=redact_url(str(error)) or type(error).__name__)
 
     async def _on_disconnect(self) -> None:

@@ -244,9 +244,10 @@ class BronzeReader:
     def _front_months_only(self, files: Sequence[DataFile], symbol: str) -> pl.Expr | None:
         """The condition that keeps each date's front month; None when no file holds a wanted row."""
         days = sorted({_day_of_folder(file.folder) for file in files})
-        keep = [
-            (pl.col("date") == day) & (pl.col("contract") == self._front_month(day, symbol).contract) for day in days
-        ]
+        contracts = {day: self._front_month(day, symbol).contract for day in days}
+        if len(set(contracts.values())) == 1:
+            return pl.col("contract") == contracts[days[0]]
+        keep = [(pl.col("date") == day) & (pl.col("contract") == contract) for day, contract in contracts.items()]
         return pl.any_horizontal(keep) if keep else None
 
     def _front_month(self, day: Date, symbol: str) -> FrontMonth:

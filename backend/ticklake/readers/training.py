@@ -43,6 +43,7 @@ def scan_training_set(
     metadata = read_metadata(root, name, version)
     path = root / metadata.data.path
     if not path.is_file():
+        read_metadata(root, name, metadata.version)  # says so when retention took the version since
         raise CorruptError(f"{path} is gone, but {name} version {metadata.version} needs it; restore it from a copy")
     frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
     if roles is not None:
