@@ -13,7 +13,7 @@ from ticklake.ingest.wire import Wire
 HEARTBEAT_S = 5.0
 _EXPIRES_S = 30.0
 _NS = 1_000_000_000
-_WINDOW_MESSAGES = (256, 60_000)  # one group holds at most 65,535 distinct subjects
+_WINDOW_MESSAGES = (256, 20_000)  # more would not drain within the grace time on a slow disk
 _WINDOW_BYTES = 16 * 1024 * 1024  # what may be on its way to us beyond the open segment
 
 _HEARTBEAT, _NO_MESSAGES, _TIMEOUT = 100, 404, 408

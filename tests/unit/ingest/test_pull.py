@@ -86,7 +86,7 @@ async def test_the_window_grows_to_its_limit_and_large_messages_shrink_it() -> N
         await pull.top_up()
         pull.received(pull.asked, pull.asked * 100)
     await pull.top_up()
-    assert pull.asked == 60_000
+    assert pull.asked == 20_000
     pull.received(pull.asked, pull.asked * 1024 * 1024)
     await pull.top_up()
     assert pull.asked == 16, "16 MiB may be on their way"
