@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import threading
 import time
 from array import array
@@ -86,6 +87,7 @@ async def _run(wish: argparse.Namespace) -> dict[str, Any]:
     threads: dict[str, float] = {}
 
     def on_ready() -> None:
+        gc.freeze()  # as `ticklake serve` does
         marks["cpu"], marks["begin"] = time.process_time(), time.perf_counter()
         if acks is not None:
             for tier in service._tiers:

@@ -51,8 +51,8 @@ class StoredFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class SourceFile(msgspec.Struct, frozen=True):
-    """A bronze file that a date was built from.
+class LakeFile(msgspec.Struct, frozen=True):
+    """A file of the lake as it was when it was read or made.
 
     Attributes:
         path: relative to the data root.
@@ -84,7 +84,7 @@ class DateRecord(msgspec.Struct, frozen=True):
     rows: int = 0
     reason: str | None = None
     files: tuple[StoredFile, ...] = ()
-    inputs: tuple[SourceFile, ...] = ()
+    inputs: tuple[LakeFile, ...] = ()
 
     def file(self, name: str) -> StoredFile | None:
         """The file of that name, None when the date has none."""

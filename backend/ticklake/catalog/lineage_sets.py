@@ -16,7 +16,7 @@ from ticklake.catalog.feature_versions import (
     BUILT,
     COMPLETE,
     FEATURES,
-    SourceFile,
+    LakeFile,
     data_path,
     read_records,
     read_state,
@@ -141,7 +141,7 @@ def version_sources(root: Path, version: str) -> list[SourceDate]:
     return [
         SourceDate(
             record.date,
-            SourceFile(data_path(version, record.date, _SIGNALS), file.rows, file.bytes, file.sha256),
+            LakeFile(data_path(version, record.date, _SIGNALS), file.rows, file.bytes, file.sha256),
             record.inputs,
         )
         for record in read_records(root, version)
@@ -223,7 +223,7 @@ def _date_steps(source: SourceDate, places: Places, gone: Gone, depth: int, *, f
             yield LineageStep(depth + 1, "file", file.path, _joined(told, gone.told(file.path)))
             yield from stream_steps([file.path], places, depth + 2)
         return
-    tables: dict[str, list[SourceFile]] = {}
+    tables: dict[str, list[LakeFile]] = {}
     for file in source.bronze:
         tables.setdefault(_TABLE_END.split(file.path, maxsplit=1)[0], []).append(file)
     for table, members in sorted(tables.items()):

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ticklake.base.errors import NoDataError, UsageError
-from ticklake.catalog.feature_versions import SourceFile
+from ticklake.catalog.feature_versions import LakeFile
 from ticklake.catalog.training_removed import read_removed, removal_of, removed_labels
 from ticklake.files.errors import UnreadableError
 
@@ -36,22 +36,6 @@ class DateRange(msgspec.Struct, frozen=True):
 
     start: date | None
     end: date | None
-
-
-class DataRecord(msgspec.Struct, frozen=True):
-    """The Parquet file of a version.
-
-    Attributes:
-        path: relative to the data root.
-        rows: in it.
-        bytes: its size.
-        sha256: of the whole file.
-    """
-
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 class GateRecord(msgspec.Struct, frozen=True):
@@ -110,7 +94,7 @@ class TrainingMetadata(msgspec.Struct, frozen=True):
     features: tuple[str, ...]
     labels: tuple[str, ...]
     info: tuple[str, ...]
-    data: DataRecord
+    data: LakeFile
     sources_sha256: str
     fingerprint: str
     gates: tuple[GateRecord, ...]
@@ -132,8 +116,8 @@ class SourceDate(msgspec.Struct, frozen=True):
     """
 
     date: date
-    silver: SourceFile
-    bronze: tuple[SourceFile, ...]
+    silver: LakeFile
+    bronze: tuple[LakeFile, ...]
 
 
 class Sources(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -70,7 +71,8 @@ def serve(
 
 async def _build_and_run(settings: Settings, control: LogControl) -> None:
     """Build inside the loop, because the parts hold events of it."""
-    await build_service(settings, log_control=control).run()
+    # What the house is built of stays: the collector need not walk it over and over under load.
+    await build_service(settings, log_control=control).run(on_ready=gc.freeze)
 
 
 def _leave_without_acks(error: BaseException) -> None:

@@ -14,7 +14,7 @@ from ticklake.base.clock import Clock
 from ticklake.base.errors import NoDataError, RetryableError
 from ticklake.catalog import training_sets as sets
 from ticklake.catalog.artifact_ref import hash_file
-from ticklake.catalog.feature_versions import SourceFile
+from ticklake.catalog.feature_versions import LakeFile
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
 from ticklake.gold.dataset import footer_of, proven_parts, signal_files, write_dataset
@@ -164,7 +164,7 @@ def _make_version(
         raise RetryableError(f"version {version} was built again while it was promoted; promote again")
     sources = sets.encode_struct(_sources(survey))
     put_staged(staged / sets.SOURCES, sources)
-    record = sets.DataRecord(data_path(name, number), survey.rows, data.stat().st_size, hash_file(data))
+    record = LakeFile(data_path(name, number), survey.rows, data.stat().st_size, hash_file(data))
     sources_sha256 = hashlib.sha256(sources).hexdigest()
     metadata = _metadata(name, number, survey, record, sources_sha256, fingerprint, request, run_id, clock)
     put_staged(staged / sets.METADATA, sets.encode_struct(metadata))
@@ -173,7 +173,7 @@ def _make_version(
 
 
 def _metadata(
-    name: str, number: int, survey: Survey, data: sets.DataRecord, sources_sha256: str, fingerprint: str,
+    name: str, number: int, survey: Survey, data: LakeFile, sources_sha256: str, fingerprint: str,
     request: Request, run_id: str, clock: Clock,
 ) -> sets.TrainingMetadata:  # fmt: skip
     features = names_by_role(survey.columns, "feature")
@@ -209,7 +209,7 @@ def _metadata(
 
 def _sources(survey: Survey) -> sets.Sources:
     return sets.Sources(tuple(
-        sets.SourceDate(record.date, SourceFile(path, file.rows, file.bytes, file.sha256), record.inputs)
+        sets.SourceDate(record.date, LakeFile(path, file.rows, file.bytes, file.sha256), record.inputs)
         for record, file, path in signal_files(survey.version.name, survey.records)
     ))  # fmt: skip
 

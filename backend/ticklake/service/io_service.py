@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -130,7 +129,6 @@ class IOService:
             self._notifier.status("replaying the log")
             for tier in self._tiers:
                 await tier.open()
-            gc.freeze()  # what the house is built of stays: the collector need not walk it over and over under load
             self._enter("running")
             self._notifier.ready()
             self._log.info("service.started", recovered_messages=self.status.recovery.messages)
