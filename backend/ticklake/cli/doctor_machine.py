@@ -9,6 +9,7 @@ import resource
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from ticklake.base.version import __version__
 from ticklake.cli.finding import Finding, Grade, grade
 from ticklake.files.filesystem import filesystem_kind
 from ticklake.files.local import LocalFiles
+from ticklake.schema.session import table_warning
 
 _LIBRARIES: Final = ("pyarrow", "polars", "duckdb", "nats-py", "msgspec", "uvloop")
 _SYNCS: Final = 200
@@ -43,6 +45,7 @@ def check_machine(settings: Settings, clock: Clock) -> Iterator[Finding]:
         next_step="install a google-crc32c wheel with the C code; the pure Python one is a thousand times slower",
     )
     yield _check_clock(clock)
+    yield _check_sessions(clock)
     yield _check_open_files()
     for name, folder in (("data_root", settings.data_root), ("state_dir", settings.state_dir)):
         yield _check_writable(name, folder)
@@ -70,6 +73,16 @@ def _check_clock(clock: Clock) -> Finding:
         when=now_ns < _BUILT_NS,
         grade=Grade.FAIL,
         next_step="set the clock (NTP): times of rows and partitions come from it",
+    )
+
+
+def _check_sessions(clock: Clock) -> Finding:
+    warning = table_warning(datetime.fromtimestamp(clock.wall_ns() / 1e9, UTC).date())
+    return grade(
+        "exchange sessions",
+        warning or "the table reaches far enough",
+        when=warning is not None,
+        next_step="update ticklake: features of later days cannot be built without the table",
     )
 
 

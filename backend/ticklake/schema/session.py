@@ -141,7 +141,7 @@ def table_warning(today: Date, table: SessionTable | None = None) -> str | None:
     if days >= TABLE_WARNING_DAYS:
         return None
     when = f"ends in {days} days" if days >= 0 else f"ended {-days} days ago"
-    return f"the table of exchange sessions {when} ({last}); update ticklake or extend it with an override file"
+    return f"the table of exchange sessions {when} ({last})"
 
 
 def session_window(calendar: str, day: Date, *, table: SessionTable | None = None) -> SessionWindow | None:

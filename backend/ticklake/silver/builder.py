@@ -14,7 +14,6 @@ from ticklake.readers.lake import open_lake
 from ticklake.readers.query import Day, day_of, days_of
 from ticklake.readers.silver import SilverReader
 from ticklake.schema.lookup import TableCatalog
-from ticklake.silver.baselines import baseline_manifest
 from ticklake.silver.build import BuildOptions, Progress, build_version
 from ticklake.silver.compare import VersionComparison, compare_manifests
 from ticklake.silver.experiments import Experiment, ExperimentRegister
@@ -77,10 +76,6 @@ class SilverFeatureBuilder:
         if isinstance(manifest, Path) or manifest.endswith((".yaml", ".yml")):
             return read_manifest(Path(manifest))
         return self.get_manifest(manifest)
-
-    def create_baseline_manifest(self, pipeline: str = "es_levels", version: str | None = None) -> Manifest:
-        """The manifest of a pipeline with every default; see `baselines.baseline_manifest`."""
-        return baseline_manifest(pipeline, version)
 
     def load_features(
         self,

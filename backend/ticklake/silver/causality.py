@@ -12,7 +12,7 @@ per variant, and no packing of cuts into fewer rebuilds is sound. What can be sa
 * Nothing after the cut is rebuilt but half an hour of absurd rows, longer than any window or horizon of the stages.
   What reaches further is seen by the other variant, where those rows are missing too.
 * The K cuts are shared out over all sessions of a build (`share_cuts`), not drawn per session: the code is the same.
-* Where a build has few sessions, X is a thinned session: a share of its milliseconds, but every row within 10 s of a
+* Where a build has few sessions, X is a thinned session: a share of its milliseconds, but every row within 30 s of a
   cut, so that leaks of the shortest reach (the next row, the rest of a bucket) meet the full stream and those of long
   reach meet every hour. Of all inputs but the first, X has nothing older than an hour before the session. X is fixed
   before the future is tampered with, so the claim covers it. `density_for` says how thin.

@@ -86,11 +86,6 @@ class Futures:
         return {name: _at(rows, cut_ns, variant).lazy() for name, rows in self._rows.items()}
 
 
-def tampered(inputs: Mapping[str, pl.DataFrame], cut_ns: int, variant: Variant) -> Frames:
-    """The inputs with another future after one cut; see `Futures.at`."""
-    return Futures(inputs).at(cut_ns, variant)
-
-
 def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
     """The inputs with an absurd future, as `Futures.at` makes it, where only that future is read here."""
     changed = {}
@@ -102,7 +97,7 @@ def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
 
 
 def thinned(inputs: Frames, density: float, near: Sequence[int] = ()) -> dict[str, pl.DataFrame]:
-    """Some rows of each frame: such a share of its milliseconds, and all rows within 10 s of the moments `near`.
+    """Some rows of each frame: a share of its milliseconds, and all rows within `NEAR_NS` of `near`.
 
     Which milliseconds depends on their time alone, so a reader of files need not decode the other rows.
     """

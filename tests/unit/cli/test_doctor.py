@@ -15,6 +15,7 @@ from ticklake.cli.main import main
 from ticklake.ingest.api import JetStreamApi
 from ticklake.ingest.bus import NatsBus
 from ticklake.ingest.streams import stream_config
+from ticklake.testing.clock import ManualClock
 from ticklake.testing.nats_server import NatsServer
 
 STREAMS = [("MARKET_DATA", ["market.>"]), ("LEVEL_SIGNALS", ["levels.>"])]
@@ -43,6 +44,16 @@ def test_too_little_room_fails(tmp_path: Path) -> None:
 def test_a_clock_from_the_past_fails(tmp_path: Path) -> None:
     found = by_check(list(check_machine(Settings(data_root=tmp_path), StuckClock())))
     assert found["clock"].grade is Grade.FAIL
+
+
+def test_a_session_table_near_its_end_warns(tmp_path: Path) -> None:
+    late = ManualClock(wall_ns=2_082_758_400 * 10**9)  # 2036
+    found = by_check(list(check_machine(Settings(data_root=tmp_path), late)))
+    assert found["exchange sessions"].grade is Grade.WARN
+    assert (
+        by_check(list(check_machine(Settings(data_root=tmp_path), SystemClock())))["exchange sessions"].grade
+        is Grade.OK
+    )
 
 
 class StuckClock:

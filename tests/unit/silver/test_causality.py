@@ -12,7 +12,7 @@ from ticklake.base.errors import CheckFailedError, RejectedError, UsageError
 from ticklake.silver.causality import certify, density_for, merge_certificates, share_cuts
 from ticklake.silver.certificate import Variant
 from ticklake.silver.frames import Frames
-from ticklake.silver.tamper import ABSURD_REACH_NS, NEAR_NS, absurd_after, tampered, thinned
+from ticklake.silver.tamper import ABSURD_REACH_NS, NEAR_NS, Futures, absurd_after, thinned
 
 PRICE = pl.col("price")
 
@@ -154,12 +154,12 @@ FUTURE = pl.DataFrame(
 
 
 def test_a_removed_future_leaves_the_past_alone():
-    past = tampered({"x": FUTURE}, 2, Variant.REMOVED)["x"].collect()
+    past = Futures({"x": FUTURE}).at(2, Variant.REMOVED)["x"].collect()
     assert past.equals(FUTURE.head(2))
 
 
 def test_an_absurd_future_has_the_same_past_and_other_values():
-    frame = tampered({"x": FUTURE}, 2, Variant.ABSURD)["x"].collect()
+    frame = Futures({"x": FUTURE}).at(2, Variant.ABSURD)["x"].collect()
     assert frame.schema == FUTURE.schema
     assert frame.head(2).equals(FUTURE.head(2))
     assert frame["stream_seq"].to_list() == [1, 2, 3, 4]
@@ -172,7 +172,7 @@ def test_an_absurd_future_has_the_same_past_and_other_values():
 
 def test_an_absurd_future_is_ruled_by_another_contract():
     frame = pl.DataFrame({"ts_event_ns": [1, 2, 3, 4], "size": [1, 1, 1, 1], "contract": ["A", "A", "A", "B"]})
-    absurd = tampered({"x": frame}, 1, Variant.ABSURD)["x"].collect()
+    absurd = Futures({"x": frame}).at(1, Variant.ABSURD)["x"].collect()
     assert absurd["size"].to_list() == [1, 1000, 1000, 1_000_000]
 
 
@@ -194,5 +194,5 @@ def test_thinning_keeps_a_share_of_the_time_and_all_rows_near_a_cut():
 def test_an_absurd_future_of_files_is_that_of_frames():
     frame = pl.DataFrame({"ts_event_ns": [1, 2, 3, 4 + ABSURD_REACH_NS], "price": [1.0, 2.0, 8.0, 3.0]})
     lazily = absurd_after({"x": frame.lazy()}, 2)["x"].collect()
-    assert lazily.equals(tampered({"x": frame}, 2, Variant.ABSURD)["x"].collect())
+    assert lazily.equals(Futures({"x": frame}).at(2, Variant.ABSURD)["x"].collect())
     assert lazily["price"].to_list() == [1.0, 2.0, 56.0]
