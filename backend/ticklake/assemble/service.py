@@ -44,7 +44,7 @@ def build_service(
     metrics = Metrics(version=__version__)
     manager = service_manager()
     bus = build_bus(settings, metrics=metrics, clock=clock)
-    state = StateFolder.open(str(settings.state_dir), writer_id=settings.writer_id)
+    state = StateFolder.open(str(settings.writer_state_dir()), writer_id=settings.writer_id)
     tiers = tuple(
         writer(bus, settings=settings, state=state, catalog=catalog, metrics=metrics, clock=clock)
         for writer in (BronzeWriter, GoldWriter)

@@ -1,7 +1,7 @@
 """Every setting of the service: read once, frozen, with the place each value came from.
 
-Order, first wins: command-line flags, TICKLAKE_* environment, the short names DATA_ROOT and NATS_URL, the TOML file,
-defaults. This is the only file that reads the environment.
+Order, first wins: command-line flags, TICKLAKE_* environment, the short names (DATA_ROOT, NATS_URL, USE_S3, S3_*), the
+TOML file, defaults. This is the only file that reads the environment.
 """
 
 from __future__ import annotations
@@ -32,14 +32,23 @@ from ticklake.base.settings_groups import (
     GoldSettings,
     Group,
     HttpSettings,
+    LakeRoot,
     LimitSettings,
     NatsSettings,
+    S3Settings,
     WalSettings,
 )
 
 PREFIX: Final = "TICKLAKE_"
-ALIASES: Final = {"DATA_ROOT": "data_root", "NATS_URL": "nats.url"}
+ALIASES: Final = {
+    "DATA_ROOT": "data_root",
+    "NATS_URL": "nats.url",
+    "S3_ENDPOINT": "s3.endpoint",
+    "S3_ACCESS_KEY": "s3.access_key",
+    "S3_SECRET_KEY": "s3.secret_key",
+}
 DEFAULT: Final = "default"
+_SECRET_FILES: Final = (("nats", "password"), ("s3", "access_key"), ("s3", "secret_key"))
 
 # Read by other parts (the embedded server's look-up, our tests), not settings of the service.
 _OTHER_NAMES = re.compile(r"TICKLAKE_NATS_SERVER_BIN|TICKLAKE_TEST(_[A-Z0-9_]*)?")
@@ -53,10 +62,18 @@ LogLevel = Annotated[Literal["debug", "info", "warning", "error"], _lower]
 LogFormat = Annotated[Literal["auto", "json", "console"], _lower]
 
 
+AckAfter = Annotated[Literal["wal", "commit"], _lower]
+
+
 def _local_folder(value: object) -> object:
     if isinstance(value, str) and "://" in value:
-        raise ValueError("a local folder: this version keeps the lake on a local disk")
+        raise ValueError("a local folder: the log and unfinished files need a disk")
     return value
+
+
+def _default_state_dir(values: dict[str, Any]) -> Path | None:
+    root = values.get("data_root")
+    return root / "_state" if isinstance(root, Path) else None
 
 
 class Settings(BaseSettings):
@@ -74,12 +91,18 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    data_root: Annotated[FullPath, BeforeValidator(_local_folder)] = Field(
-        default=Path("data"), validate_default=True, description="folder of the lake"
+    data_root: LakeRoot = Field(
+        default=Path("data"), validate_default=True, description="the lake: a folder, or s3://bucket/prefix"
     )
-    state_dir: Annotated[FullPath, BeforeValidator(_local_folder)] = Field(
-        default_factory=lambda values: values["data_root"] / "_state",
-        description="folder of the log and of unfinished files; local disk; default {data_root}/_state",
+    state_dir: Annotated[FullPath | None, BeforeValidator(_local_folder)] = Field(
+        default_factory=_default_state_dir,
+        description="folder of the log and of unfinished files; local disk; default {data_root}/_state; a writer must "
+        "have one when the lake lies in a bucket",
+    )
+    ack_after: AckAfter = Field(
+        default="wal",
+        description="wal: ack once a message is in the log; commit: once it is in the lake, so that even the loss of "
+        "the state folder loses nothing the stream still has",
     )
     writer_id: str | None = Field(
         default=None,
@@ -96,6 +119,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     limits: LimitSettings = LimitSettings()
     disk: DiskSettings = DiskSettings()
+    s3: S3Settings = S3Settings()
     shutdown_grace_s: float = Field(
         default=25.0,  # below the 30 s after which orchestrators kill
         gt=0,
@@ -117,6 +141,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what the caller passes; see `load_settings`."""
         return (init_settings,)
+
+    def writer_state_dir(self) -> Path:
+        """The state folder of a writer.
+
+        Raises:
+            ConfigError: the lake lies in a bucket and no folder was named.
+        """
+        if self.state_dir is None:
+            raise ConfigError(
+                f"state_dir: expected a local folder for the log, because the lake lies at {self.data_root}; "
+                "set TICKLAKE_STATE_DIR to a folder that outlives this process"
+            )
+        return self.state_dir
 
     def origin(self, key: str) -> str:
         """Where the value of `key` (dotted) came from: a flag, a variable, the file, or `default`."""
@@ -170,7 +207,8 @@ def load_settings(**flags: object) -> Settings:
     for layer in reversed(layers):
         _merge(merged, layer.values)
         origins.update({key: layer.origin(key) for key in _leaves(layer.values)})
-    _read_password_file(merged)
+    for group, name in _SECRET_FILES:
+        _read_secret_file(merged, group, name)
     try:
         settings = Settings(**merged)
     except ValidationError as error:
@@ -217,7 +255,23 @@ def _alias_layer(environment: Mapping[str, str]) -> _Layer:
     for alias, key in ALIASES.items():
         if environment.get(alias):
             _put(values, key.split("."), environment[alias])
+    if _is_on(environment.get("USE_S3", "")):
+        values.update(_bucket_layer(values.get("data_root"), environment.get("S3_BUCKET", "")))
     return _Layer(values, "environment {alias}")
+
+
+def _is_on(text: str) -> bool:
+    return text.strip().lower() in ("1", "true", "yes", "on")
+
+
+def _bucket_layer(data_root: object, bucket: str) -> dict[str, Any]:
+    """What USE_S3 means: the lake is S3_BUCKET, and DATA_ROOT, if it is a folder, keeps the state."""
+    if isinstance(data_root, str) and data_root.startswith("s3://"):
+        return {}
+    if not bucket:
+        raise ConfigError("USE_S3 is set without S3_BUCKET; name the bucket, or set TICKLAKE_DATA_ROOT=s3://bucket")
+    state = {"state_dir": str(Path(data_root) / "_state")} if isinstance(data_root, str) else {}
+    return {"data_root": f"s3://{bucket}", **state}
 
 
 def _file_layer(path: Path) -> _Layer:
@@ -232,18 +286,18 @@ def _file_layer(path: Path) -> _Layer:
     return _Layer(values, f"file {path}")
 
 
-def _read_password_file(values: dict[str, Any]) -> None:
-    """Put the content of `nats.password_file` in the place of `nats.password`."""
-    nats = values.get("nats")
-    if not isinstance(nats, dict) or not nats.get("password_file"):
+def _read_secret_file(values: dict[str, Any], group: str, name: str) -> None:
+    """Put the content of the file that `{name}_file` names in the place of `name`."""
+    inner = values.get(group)
+    if not isinstance(inner, dict) or not inner.get(f"{name}_file"):
         return
-    if nats.get("password"):
-        raise ConfigError("nats.password and nats.password_file: expected one of them; remove the other")
-    path = Path(str(nats["password_file"])).expanduser()
+    if inner.get(name):
+        raise ConfigError(f"{group}.{name} and {group}.{name}_file: expected one of them; remove the other")
+    path = Path(str(inner[f"{name}_file"])).expanduser()
     try:
-        nats["password"] = path.read_text(encoding="utf-8").rstrip("\r\n")
+        inner[name] = path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"nats.password_file {path}: {error}; give the path of a readable text file") from error
+        raise ConfigError(f"{group}.{name}_file {path}: {error}; give the path of a readable text file") from error
 
 
 def _variable_names() -> set[str]:

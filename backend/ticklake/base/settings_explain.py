@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from ticklake.base.settings import DEFAULT, Settings
@@ -50,8 +50,8 @@ def explain(settings: Settings) -> list[ExplainedSetting]:
 def _explained(key: str, value: object, field: FieldInfo, origin: str) -> ExplainedSetting:
     extra = field.json_schema_extra
     unit = str(extra.get("unit", "")) if isinstance(extra, dict) else ""
-    if key == "nats.password" and value is not None and origin == DEFAULT:
-        origin = "nats.password_file"
+    if isinstance(value, SecretStr) and origin == DEFAULT:
+        origin = f"{key}_file"
     return ExplainedSetting(key, _text(value, field), unit, origin, field.description or "")
 
 

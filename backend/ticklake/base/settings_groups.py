@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -21,6 +32,27 @@ def _full_path(path: Path) -> Path:
 
 FullPath = Annotated[Path, AfterValidator(_full_path)]
 """A path made absolute when read: a later change of the working folder must not move the lake."""
+
+
+def _bucket_address(value: object) -> object:
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    address = urlsplit(value)
+    if address.scheme != "s3" or not address.netloc or address.query or address.fragment:
+        raise ValueError("a local folder, or s3://bucket/prefix")
+    if {"", ".", ".."} & set(address.path.strip("/").split("/")) and address.path.strip("/"):
+        raise ValueError("s3://bucket/prefix without empty parts, `.` and `..`")
+    return S3Url(f"s3://{address.netloc}/{address.path.strip('/')}".rstrip("/"))
+
+
+class S3Url(str):
+    """The address of a lake in a bucket: `s3://bucket/prefix`, no slash at the end."""
+
+    __slots__ = ()
+
+
+LakeRoot = Annotated[FullPath | InstanceOf[S3Url], BeforeValidator(_bucket_address)]
+"""Where the lake lies: a local folder, or an address in a bucket."""
 
 
 class Group(BaseModel):
@@ -176,6 +208,47 @@ class DiskSettings(Group):
         description="intake pauses below this much free space; what is logged is still written out",
         json_schema_extra={"unit": "bytes"},
     )
+
+
+class S3Settings(Group):
+    """How to reach the store when the lake lies in a bucket. What is unset comes from AWS_* or the machine's role."""
+
+    endpoint: str | None = Field(default=None, description="http(s)://host:port of the store; unset: AWS itself")
+    region: str | None = Field(default=None, description="region of the bucket")
+    access_key: SecretStr | None = Field(default=None, description="access key")
+    access_key_file: FullPath | None = Field(default=None, description="file that holds the access key, mode 0600")
+    secret_key: SecretStr | None = Field(default=None, description="secret key")
+    secret_key_file: FullPath | None = Field(default=None, description="file that holds the secret key, mode 0600")
+    session_token: SecretStr | None = Field(default=None, description="token of temporary keys")
+    virtual_hosted: bool = Field(default=False, description="the bucket is part of the host name")
+    conditional_writes: bool = Field(
+        default=True,
+        description="false: the store has no If-None-Match, and nobody but this writer ever writes there",
+    )
+    timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="longest time for one request, the bytes of a file included",
+        json_schema_extra={"unit": "s"},
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http_address(cls, text: str | None) -> str | None:
+        if text is None:
+            return None
+        address = urlsplit(text)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ValueError("http://host:port (also https)")
+        if address.username or address.password:
+            raise ValueError("no user and password in the address; use access_key and secret_key")
+        return text.rstrip("/")
+
+    @model_validator(mode="after")
+    def _is_whole_identity(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key together")
+        return self
 
 
 def is_loopback(host: str) -> bool:

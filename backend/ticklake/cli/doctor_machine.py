@@ -47,11 +47,14 @@ def check_machine(settings: Settings, clock: Clock) -> Iterator[Finding]:
     yield _check_clock(clock)
     yield _check_sessions(clock)
     yield _check_open_files()
-    for name, folder in (("data_root", settings.data_root), ("state_dir", settings.state_dir)):
+    state_dir = settings.writer_state_dir()
+    for name, folder in (("data_root", settings.data_root), ("state_dir", state_dir)):
+        if not isinstance(folder, Path):
+            continue
         yield _check_writable(name, folder)
         yield _check_room(name, folder, settings.disk.min_free_bytes)
-    yield _check_file_system(settings.state_dir)
-    yield _check_sync(settings.state_dir, clock)
+    yield _check_file_system(state_dir)
+    yield _check_sync(state_dir, clock)
 
 
 def nearest_folder(path: Path) -> Path:

@@ -98,7 +98,7 @@ def verify(
 ) -> None:
     """Prove that the books balance and every file is whole. Exit 3 when anything is off, naming it."""
     place = find_place(data, state)
-    state_dir = place.state_dir if place.state_dir.is_dir() else None
+    state_dir = place.state_dir if place.state_dir and place.state_dir.is_dir() else None
     report = verify_lake(place.data_root, state_dir, table, deep, tables=place.open().catalog.tables)
     if output is ReportOutput.JSON:
         show_json(report.to_dict())

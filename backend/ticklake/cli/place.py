@@ -25,7 +25,7 @@ class Place:
     """Where the lake and its state lie."""
 
     data_root: Path
-    state_dir: Path
+    state_dir: Path | None
 
     def open(self) -> Lake:
         """The lake there."""
@@ -39,4 +39,4 @@ def find_place(data: Path | None = None, state: Path | None = None) -> Place:
         ConfigError: the settings are wrong.
     """
     settings = load_settings(data_root=data, state_dir=state)
-    return Place(Path(settings.data_root), Path(settings.state_dir))
+    return Place(Path(settings.data_root), settings.state_dir)

@@ -10,8 +10,9 @@ import typer
 
 from ticklake.base.clock import SystemClock
 from ticklake.base.errors import CorruptError, RetryableError
+from ticklake.base.settings import load_settings
 from ticklake.cli.output import Output, OutputOption, show_rows
-from ticklake.cli.place import StateOption, find_place
+from ticklake.cli.place import StateOption
 from ticklake.files.lease import FolderLock
 from ticklake.files.local import LocalFiles
 from ticklake.wal.repair import SegmentRepair, SegmentVerdict, repair_folder, verify_folder
@@ -77,7 +78,7 @@ def repair(
 
 
 def _state(state: Path | None) -> Path:
-    return find_place(state=state).state_dir
+    return load_settings(state_dir=state).writer_state_dir()
 
 
 def _lanes(state_dir: Path) -> list[str]:

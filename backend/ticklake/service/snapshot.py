@@ -119,7 +119,9 @@ class Snapshot:
         )
 
     def _disk(self, now_ns: int) -> DiskStatus:
-        folders = {existing(self._settings.data_root), existing(self._settings.state_dir)}
+        root = self._settings.data_root
+        own = {root} if isinstance(root, Path) else set()
+        folders = {existing(folder) for folder in own | {self._settings.writer_state_dir()}}
         path, usage = min(
             ((folder, psutil.disk_usage(str(folder))) for folder in folders), key=lambda found: int(found[1].free)
         )

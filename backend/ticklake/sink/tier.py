@@ -84,7 +84,7 @@ class TierWriter(ABC):
         """
         if self._state is None:
             self._state = await asyncio.to_thread(
-                StateFolder.open, str(self._settings.state_dir), writer_id=self._settings.writer_id
+                StateFolder.open, str(self._settings.writer_state_dir()), writer_id=self._settings.writer_id
             )
         state = self._state
         encode = SegmentEncoder(self._catalog, decode_limits(self._settings))
@@ -95,7 +95,7 @@ class TierWriter(ABC):
             lane = await asyncio.to_thread(
                 Lane.open,
                 files=files,
-                state_folder=str(self._settings.state_dir),
+                state_folder=str(self._settings.writer_state_dir()),
                 data_root=str(self._settings.data_root),
                 identity=self.identity,
                 epoch=state.epoch,

@@ -111,7 +111,11 @@ def test_variables_that_orchestrators_inject_are_let_alone(monkeypatch: pytest.M
         ("[wal]\nsegment_bytes_max = '1KiB'\n", r"wal\.segment_bytes_max .*: expected at least 65536"),
         ("writer_id = 'A b'\n", r"writer_id .*: expected text that matches"),
         ("log_level = 'loud'\n", r"log_level .*: expected 'debug', 'info', 'warning' or 'error'"),
-        ("data_root = 's3://bucket/lake'\n", r"data_root .*: expected a local folder: this version keeps the lake"),
+        ("data_root = 'gs://bucket/lake'\n", r"data_root.*: expected a local folder, or s3://bucket/prefix"),
+        ("data_root = 's3:///lake'\n", r"data_root.*: expected a local folder, or s3://bucket/prefix"),
+        ("state_dir = 's3://bucket/state'\n", r"state_dir.*: expected a local folder: the log and unfinished"),
+        ("[s3]\nendpoint = 'ftp://host'\n", r"s3\.endpoint .*: expected http://host:port"),
+        ("[s3]\naccess_key = 'abcdefgh'\n", r"s3: expected access_key and secret_key together"),
         ("[nats]\nurl = 'http://x'\n", r"nats\.url .*: expected nats://host:port"),
         ("[nats]\npassword = 'hunter2hunter2'\n", r"nats: expected a user beside the password"),
         ("[nats]\nuser = 'a'\ncreds_file = 'b'\n", r"nats: expected one of creds_file, nkey_file and user"),
@@ -131,7 +135,7 @@ def test_a_wrong_file_is_explained(tmp_path: Path, text: str, complaint: str) ->
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_settings(data_root="s3://x", http__port=99999, log_format="xml")
+        load_settings(data_root="gs://x", http__port=99999, log_format="xml")
     assert all(key in str(caught.value) for key in ("data_root", "http.port", "log_format"))
     assert "state_dir" not in str(caught.value)
 

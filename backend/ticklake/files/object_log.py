@@ -1,0 +1,69 @@
+"""Lines that are appended one by one, in a bucket, where nothing can be appended: each line is an object of its own.
+
+    {path}/0000000001     the first line with its line feed
+    {path}/0000000002     the second
+
+The next number is created, never overwritten, so any number of writers may append at once without a lock: each line has
+one place, and an answer that was lost on the way is settled by looking (`ObjectStore.create`).
+"""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from ticklake.base.errors import CorruptError, UsageError
+from ticklake.files.errors import AlreadyStoredError, NotStoredError
+from ticklake.files.object_path import ObjectPath
+
+_READERS: Final = 16
+_ends: dict[ObjectPath, tuple[int, int]] = {}  # lines and bytes as we last saw them: where to try first
+
+
+def append_object_line(path: ObjectPath, line: bytes) -> int:
+    """Append one line; it is stored when this returns.
+
+    Returns:
+        where the line starts, in bytes, as if the lines were one file.
+
+    Raises:
+        UsageError: `line` holds a line feed.
+        StoreUnavailableError: it may be stored or not; look before you append it again.
+    """
+    if b"\n" in line:
+        raise UsageError("a line must not hold a line feed; encode it first (JSON does)")
+    number, start = _ends.get(path) or _end(path)
+    while True:
+        key = (path / f"{number + 1:010d}").key
+        try:
+            path.store.create(key, line + b"\n", token=uuid.uuid4().hex)  # two may append the same words
+        except AlreadyStoredError:
+            number, start = _end(path)
+            continue
+        _ends[path] = (number + 1, start + len(line) + 1)
+        return start
+
+
+def read_object_lines(path: ObjectPath) -> bytes:
+    """All lines, as one file would hold them.
+
+    Raises:
+        NotStoredError: there is no line (a FileNotFoundError).
+        CorruptError: a line between others is gone.
+        StoreUnavailableError: the store does not answer.
+    """
+    found = sorted(path.glob("*"))
+    if not found:
+        raise NotStoredError(f"{path}: no such log", path=str(path))
+    for number, each in enumerate(found, start=1):
+        if each.name != f"{number:010d}":
+            raise CorruptError(f"{path}/{number:010d} is gone, though later lines are there; restore it from a copy")
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="object-log") as pool:
+        return b"".join(pool.map(ObjectPath.read_bytes, found))
+
+
+def _end(path: ObjectPath) -> tuple[int, int]:
+    """How many lines and bytes there are."""
+    sizes = [each.stat().st_size for each in path.glob("*")]
+    return len(sizes), sum(sizes)

