@@ -42,6 +42,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("registry", "ticklake.cli.registry:app", "Registered datasets: what there is, since when, how large."),
     CommandEntry("runs", "ticklake.cli.runs:app", "Runs: inputs, code, outcome, and those that crashed."),
     CommandEntry("lineage", "ticklake.cli.lineage:app", "Where a dataset or file comes from, back to the sequences."),
+    CommandEntry("export", "ticklake.cli.export:app", "The lake for Spark, Trino and Databricks: a Delta log."),
     CommandEntry("retention", "ticklake.cli.retention:app", "What may be deleted, and why not; dry run first."),
     CommandEntry("decisions", "ticklake.cli.decisions:app", "Trading decisions and what became of them."),
     CommandEntry("bars", "ticklake.cli.bars:app", "Bars by symbol and timeframe: ls, show, export, import."),
