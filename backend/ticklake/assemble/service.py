@@ -7,7 +7,8 @@ from collections.abc import Callable
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.logs import LogControl
 from ticklake.base.metrics import Metrics
-from ticklake.base.settings import Settings, load_settings, service_manager
+from ticklake.base.settings import Settings, code_revision, load_settings, service_manager
+from ticklake.base.traces import Traces
 from ticklake.base.version import __version__
 from ticklake.bronze.writer import BronzeWriter
 from ticklake.files.lease import StateFolder
@@ -26,6 +27,7 @@ def build_service(
     log_control: LogControl | None = None,
     has_http: bool = True,
     clock: Clock | None = None,
+    traces: Traces | None = None,
 ) -> IOService:
     """A service that is ready to `run`.
 
@@ -34,6 +36,7 @@ def build_service(
         log_control: lets SIGHUP change the log level.
         has_http: serve status and metrics.
         clock: None: the machine's.
+        traces: where spans go, see `open_traces`; None: nowhere.
 
     Raises:
         RetryableError: another writer holds the state folder; the text names it.
@@ -41,12 +44,12 @@ def build_service(
     """
     clock = clock or SystemClock()
     catalog = make_catalog(settings)
-    metrics = Metrics(version=__version__)
+    metrics = Metrics(version=__version__, revision=code_revision())
     manager = service_manager()
     bus = build_bus(settings, metrics=metrics, clock=clock)
     state = StateFolder.open(str(settings.writer_state_dir()), writer_id=settings.writer_id)
     tiers = tuple(
-        writer(bus, settings=settings, state=state, catalog=catalog, metrics=metrics, clock=clock)
+        writer(bus, settings=settings, state=state, catalog=catalog, metrics=metrics, traces=traces, clock=clock)
         for writer in (BronzeWriter, GoldWriter)
     )
 

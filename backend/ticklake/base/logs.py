@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
@@ -16,7 +16,7 @@ import structlog
 from structlog.typing import Processor
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.redact import MASK, is_secret_name, redact_url
+from ticklake.base.redact import LOOKED_AT_CHARS_MAX, MASK, is_secret_name, redact_text, redact_traceback, spellings
 from ticklake.base.settings import LogFormat, LogLevel
 
 TEXT_CHARS_MAX: Final = 200
@@ -28,20 +28,60 @@ Event = MutableMapping[str, Any]
 
 
 class LogControl:
-    """Turns the level while the service runs."""
+    """What may be changed while the service runs: the level, and what is hidden."""
 
     def __init__(self, level: LogLevel) -> None:
         self._level_min = _LEVELS[level]
+        self._hidden: tuple[str, ...] = ()
 
     def set_level(self, level: LogLevel) -> None:
         """Let events of `level` and above through, from the next event on, in every logger."""
         self._level_min = _LEVELS[level]
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Mask these wherever they stand in an event, from the next one on, in any spelling that we know."""
+        self._hidden = spellings(secrets)
 
     def drop_below_level(self, _logger: Any, method: str, event: Event) -> Event:
         """Processor: end the journey of events that nobody asked for."""
         if _LEVELS[method] < self._level_min:
             raise structlog.DropEvent
         return event
+
+    def make_harmless(self, _logger: Any, _method: str, event: Event) -> Event:
+        """Processor: mask secrets, quote control characters, cut long text.
+
+        A subject or payload in a log line is text of a stranger: it must not start a new line, move a cursor or flood
+        the log. Tracebacks keep their lines.
+        """
+        for key, value in event.items():
+            if key == _TRACEBACK:
+                event[key] = redact_traceback(str(value), hidden=self._hidden)
+            else:
+                event[key] = self._harmless(key, value, 0)
+        return event
+
+    def _harmless(self, name: str, value: Any, depth: int) -> Any:
+        if is_secret_name(name) and value is not None:
+            return MASK
+        if isinstance(value, bool | int | float) or value is None:
+            return value
+        if depth < _DEPTH_MAX:
+            if isinstance(value, Mapping):
+                return {
+                    self._short(str(key)): self._harmless(str(key), inner, depth + 1) for key, inner in value.items()
+                }
+            if isinstance(value, list | tuple | set | frozenset):
+                return [self._harmless(name, inner, depth + 1) for inner in value]
+        if isinstance(value, bytes):
+            value = value[:LOOKED_AT_CHARS_MAX]
+        return self._short(value if isinstance(value, str) else repr(value))
+
+    def _short(self, text: str) -> str:
+        text = redact_text(text[:LOOKED_AT_CHARS_MAX], hidden=self._hidden)
+        if not text.isprintable():
+            text = repr(text[: TEXT_CHARS_MAX + 1])
+        return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}..."
 
 
 def set_up_logs(
@@ -65,7 +105,7 @@ def set_up_logs(
         structlog.processors.add_log_level,
         _TimeStamp(clock or SystemClock()),
         structlog.processors.format_exc_info,
-        make_harmless,
+        control.make_harmless,
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback) if console else render_json,
     ]
     structlog.configure(
@@ -80,17 +120,6 @@ def set_up_logs(
     root.addHandler(_LibraryHandler())
     root.setLevel(logging.WARNING)  # libraries chat at info
     return control
-
-
-def make_harmless(_logger: Any, _method: str, event: Event) -> Event:
-    """Processor: mask secrets, quote control characters, cut long text.
-
-    A subject or payload in a log line is text of a stranger: it must not start a new line, move a cursor or flood
-    the log. Tracebacks keep their lines; addresses in them lose their user-info.
-    """
-    for key, value in event.items():
-        event[key] = redact_url(str(value)) if key == _TRACEBACK else _harmless(key, value, 0)
-    return event
 
 
 def render_json(_logger: Any, _method: str, event: Event) -> str:
@@ -124,23 +153,3 @@ class _LibraryHandler(logging.Handler):
         getattr(structlog.get_logger(), method)(
             "library.logged", library=record.name, text=record.getMessage(), exc_info=record.exc_info
         )
-
-
-def _harmless(name: str, value: Any, depth: int) -> Any:
-    if is_secret_name(name) and value is not None:
-        return MASK
-    if isinstance(value, bool | int | float) or value is None:
-        return value
-    if depth < _DEPTH_MAX:
-        if isinstance(value, Mapping):
-            return {_short(str(key)): _harmless(str(key), inner, depth + 1) for key, inner in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [_harmless(name, inner, depth + 1) for inner in value]
-    return _short(value if isinstance(value, str) else repr(value))
-
-
-def _short(text: str) -> str:
-    text = redact_url(text)
-    if not text.isprintable():
-        text = repr(text[: TEXT_CHARS_MAX + 1])
-    return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]}..."

@@ -35,6 +35,7 @@ from ticklake.base.settings_groups import (
     LakeRoot,
     LimitSettings,
     NatsSettings,
+    OtelSettings,
     S3Settings,
     WalSettings,
 )
@@ -51,7 +52,7 @@ DEFAULT: Final = "default"
 _SECRET_FILES: Final = (("nats", "password"), ("s3", "access_key"), ("s3", "secret_key"))
 
 # Read by other parts (the embedded server's look-up, our tests), not settings of the service.
-_OTHER_NAMES = re.compile(r"TICKLAKE_NATS_SERVER_BIN|TICKLAKE_TEST(_[A-Z0-9_]*)?")
+_OTHER_NAMES = re.compile(r"TICKLAKE_NATS_SERVER_BIN|TICKLAKE_REVISION|TICKLAKE_TEST(_[A-Z0-9_]*)?")
 # Kubernetes and Docker links put these into every container beside a service that is called `ticklake`.
 _ORCHESTRATOR_NAMES = re.compile(
     r"TICKLAKE(_[A-Z0-9]+)*?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)"
@@ -120,6 +121,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     disk: DiskSettings = DiskSettings()
     s3: S3Settings = S3Settings()
+    otel: OtelSettings = OtelSettings()
     shutdown_grace_s: float = Field(
         default=25.0,  # below the 30 s after which orchestrators kill
         gt=0,
@@ -185,6 +187,11 @@ def service_manager() -> ServiceManager:
     if not usec.isdecimal():
         raise ConfigError(f"WATCHDOG_USEC = {usec!r}: expected microseconds as a whole number; fix the service unit")
     return ServiceManager(os.environ.get("NOTIFY_SOCKET"), int(usec) / 1e6)
+
+
+def code_revision() -> str:
+    """The commit this program was built from, as the image's build noted it in TICKLAKE_REVISION; else `unknown`."""
+    return os.environ.get("TICKLAKE_REVISION") or "unknown"
 
 
 def load_settings(**flags: object) -> Settings:

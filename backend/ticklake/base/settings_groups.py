@@ -251,6 +251,14 @@ class S3Settings(Group):
         return self
 
 
+class OtelSettings(Group):
+    """Traces. Where they go and how many are kept is read from the standard `OTEL_*` environment."""
+
+    enabled: bool = Field(
+        default=False, description="send traces by OTLP/HTTP; needs ticklake[otel] and the OTEL_* environment"
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`."""
     if host == "localhost":

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
+from types import TracebackType
 from typing import Annotated, Final
 
 import typer
 
 from ticklake.base.errors import CheckFailedError, ConfigError, CorruptError, DiskError, TickLakeError
+from ticklake.base.redact import redact_text, redact_traceback
 from ticklake.base.version import __version__
 from ticklake.cli.commands import COMMANDS, CommandEntry
 
@@ -23,6 +26,7 @@ _GRAVEST_FIRST: Final = (CorruptError, DiskError, ConfigError, CheckFailedError)
 
 def run() -> None:
     """Entry point of the `ticklake` program."""
+    sys.excepthook = _print_harmless
     code = main(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -102,12 +106,19 @@ def _not_called() -> None:
 
 def _report(errors: Sequence[TickLakeError]) -> int:
     for error in errors:
-        typer.echo(f"error: {error}", err=True)
+        # What is wrong with a setting is said with its value masked already, and must stay readable.
+        text = str(error) if isinstance(error, ConfigError) else redact_text(str(error))
+        typer.echo(f"error: {text}", err=True)
     for kind in _GRAVEST_FIRST:
         for error in errors:
             if isinstance(error, kind):
                 return error.exit_code
     return errors[0].exit_code
+
+
+def _print_harmless(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+    """A bug ends the program with its traceback; addresses and keys in it are masked."""
+    typer.echo(redact_traceback("".join(traceback.format_exception(kind, error, frames))), err=True, nl=False)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

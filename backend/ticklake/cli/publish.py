@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,11 +17,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from ticklake.assemble import open_traces
 from ticklake.base.clock import SystemClock
 from ticklake.base.errors import TickLakeError, UnavailableError, UsageError
 from ticklake.base.redact import redact_url
 from ticklake.base.settings import Settings, load_settings
 from ticklake.base.settings_groups import NatsSettings
+from ticklake.base.traces import NoTraces, Traces
 from ticklake.cli.columns import Shaping, parse_pairs, parse_value
 from ticklake.cli.messages import Format, Message, Packing, fingerprint, pack_file
 from ticklake.cli.output import show_json, show_rows
@@ -122,15 +124,19 @@ def publish(
         if format is not Format.RAW or not path.is_file():
             file_kind(path)  # name what is wrong before anything is sent
     plan = Plan(tuple(files), subject, Packing(format, batch_rows, shaping), _parse_rate(rate), stream, dedupe, limit)
-    summary = asyncio.run(send_files(plan, settings.nats))
+    traces = open_traces(settings.otel)
+    try:
+        summary = asyncio.run(send_files(plan, settings.nats, traces))
+    finally:
+        traces.close()
     if output is SummaryForm.JSON:
         show_json(asdict(summary))
     else:
         show_rows([asdict(summary)])
 
 
-async def send_files(plan: Plan, settings: NatsSettings) -> Summary:
-    """Send everything and wait for every ack.
+async def send_files(plan: Plan, settings: NatsSettings, traces: Traces | None = None) -> Summary:
+    """Send everything and wait for every ack; `traces` see it as one span that every message names.
 
     Raises:
         UnavailableError: NATS cannot be reached, no stream takes the subject, or acks stop coming.
@@ -142,19 +148,22 @@ async def send_files(plan: Plan, settings: NatsSettings) -> Summary:
         stream = await find_stream(client, plan.subject)
         if plan.stream not in (None, stream):
             raise UsageError(f"{plan.subject} belongs to stream {stream}, not {plan.stream}; correct one of them")
-        with _progress() as progress:
-            summary = await _send_all(plan, client, stream, progress)
+        tracing = (traces or NoTraces()).publishing(plan.subject, stream=stream)
+        with _progress() as progress, tracing as headers:
+            summary = await _send_all(plan, client, stream, progress, headers)
     finally:
         await client.close()
     return summary
 
 
-async def _send_all(plan: Plan, client: LakeClient, stream: str, progress: Progress) -> Summary:
+async def _send_all(
+    plan: Plan, client: LakeClient, stream: str, progress: Progress, headers: Mapping[str, str]
+) -> Summary:
     clock = SystemClock()
     begin_s = clock.monotonic_s()
     messages = rows = sent_bytes = 0
     task = progress.add_task("publish", total=_total_rows(plan), speed=0.0)
-    publisher = Publisher(client, plan.subject, stream=plan.stream)
+    publisher = Publisher(client, plan.subject, stream=plan.stream, headers=headers)
     async with publisher:
         for message_id, message in _named_messages(plan):
             if plan.rate is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -57,6 +57,7 @@ class Publisher:
         subject: str,
         *,
         stream: str | None,
+        headers: Mapping[str, str] | None = None,
         ack_timeout_s: float = _ACK_TIMEOUT_S,
         attempts: int = _ATTEMPTS,
     ) -> None:
@@ -66,6 +67,7 @@ class Publisher:
             client: connected; stays open.
             subject: where to.
             stream: the stream that must take the messages; None for whichever has the subject.
+            headers: of every message.
             ack_timeout_s: without any ack for this long, what is under way is sent again.
             attempts: give up after so many times without any ack.
         """
@@ -75,7 +77,7 @@ class Publisher:
         self.last_sequence = 0
         self._client = client
         self._subject = subject
-        self._fixed = {"Nats-Expected-Stream": stream} if stream else {}
+        self._fixed = dict(headers or {}) | ({"Nats-Expected-Stream": stream} if stream else {})
         self._ack_timeout_s = ack_timeout_s
         self._attempts = attempts
         self._inbox = client.new_inbox()

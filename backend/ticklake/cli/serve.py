@@ -12,11 +12,12 @@ from typing import Annotated
 import structlog
 import typer
 
-from ticklake.assemble import build_service
+from ticklake.assemble import build_service, open_traces
 from ticklake.base.errors import DiskError
 from ticklake.base.logs import LogControl, set_up_logs
 from ticklake.base.settings import Settings, load_settings
 from ticklake.base.settings_explain import explain
+from ticklake.base.settings_secrets import secret_values
 from ticklake.cli.loop import new_event_loop
 
 
@@ -53,6 +54,7 @@ def serve(
         log_level=log_level,
     )
     control = set_up_logs(settings.log_level, settings.log_format)
+    control.hide(secret_values(settings))
     log = structlog.get_logger()
     changed = {line.key: line.value for line in explain(settings) if line.origin != "default"}
     log.info(
@@ -71,8 +73,12 @@ def serve(
 
 async def _build_and_run(settings: Settings, control: LogControl) -> None:
     """Build inside the loop, because the parts hold events of it."""
-    # What the house is built of stays: the collector need not walk it over and over under load.
-    await build_service(settings, log_control=control).run(on_ready=gc.freeze)
+    traces = open_traces(settings.otel)
+    try:
+        # What the house is built of stays: the collector need not walk it over and over under load.
+        await build_service(settings, log_control=control, traces=traces).run(on_ready=gc.freeze)
+    finally:
+        await asyncio.to_thread(traces.close)
 
 
 def _leave_without_acks(error: BaseException) -> None:

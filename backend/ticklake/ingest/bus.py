@@ -25,6 +25,7 @@ from ticklake.ingest.connection import (
 )
 from ticklake.ingest.core_feed import CoreFeed
 from ticklake.ingest.intake import Intake
+from ticklake.ingest.look import LOOK_EVERY_S
 from ticklake.ingest.stream_feed import StreamFeed
 from ticklake.ingest.streams import stream_config
 from ticklake.sink.feed import BatchWriter, Feed
@@ -65,6 +66,8 @@ class NatsBus:
         self._reconnects = 0
         self._since_ns = clock.wall_ns()
         self._last_error: Exception | None = None
+        self._feeds: list[StreamFeed] = []
+        self._looked_s = 0.0
         self._is_closing = asyncio.Event()
         self._has_connection = asyncio.Event()
         self._log = structlog.get_logger().bind(url=redact_url(settings.url))
@@ -137,7 +140,7 @@ class NatsBus:
                 metrics=self._metrics,
                 sync_interval_s=self._sync_interval_s,
             )
-        return StreamFeed(
+        feed = StreamFeed(
             self,
             writer,
             stream=stream,
@@ -148,6 +151,8 @@ class NatsBus:
             sync_interval_s=self._sync_interval_s,
             create=stream_config(stream, subjects) if self._settings.create_streams else None,
         )
+        self._feeds.append(feed)
+        return feed
 
     @property
     def facts(self) -> Mapping[str, object]:
@@ -219,6 +224,7 @@ class NatsBus:
     async def run(self) -> None:
         """Connect, stay connected, until `close_intake`."""
         wait_s = _RETRY_S[0]
+        self._metrics.nats_connected.set(int(self.is_connected))
         while not self._is_closing.is_set():
             if self._client is None or self._client.is_closed:
                 try:
@@ -230,6 +236,7 @@ class NatsBus:
                     wait_s = min(_RETRY_S[1], wait_s * 2)
                     continue
             await self._watch(self._client)
+            await self._look()
             await self._wait(_WATCH_S)
         await self.close()
 
@@ -249,6 +256,18 @@ class NatsBus:
             await client.force_reconnect()
         elif not client.is_connected and self._clock.wall_ns() - self._since_ns > _STUCK_S * 1e9:
             client.abort_stuck_socket()
+
+    async def _look(self) -> None:
+        """A consumer that brings nothing is either up to date or stalled; only the server knows."""
+        now_s = self._clock.monotonic_s()
+        if not self.is_connected or now_s - self._looked_s < LOOK_EVERY_S:
+            return
+        self._looked_s = now_s
+        for feed in self._feeds:
+            try:
+                await feed.look()
+            except UnavailableError as error:  # a part that needs an answer says so itself
+                self._log.debug("ingest.look_failed", feed=feed.name, error=str(error))
 
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, nats.errors.Error) or not isinstance(self._last_error, nats.errors.Error):

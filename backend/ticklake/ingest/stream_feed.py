@@ -22,6 +22,7 @@ from ticklake.base.errors import UnavailableError
 from ticklake.base.metrics import Metrics
 from ticklake.ingest.api import JetStreamApi, Retention, StreamFacts, StreamMissingError, format_time
 from ticklake.ingest.intake import Intake, Taken
+from ticklake.ingest.look import look_at_consumer
 from ticklake.ingest.order import Ordered, any_order, in_order
 from ticklake.ingest.pull import HEARTBEAT_S, PullSession
 from ticklake.ingest.resume import ALARMS, NEW_INCARNATION, Finding, Resume, decide
@@ -124,6 +125,20 @@ class StreamFeed:
             self._log.warning("ingest.consumer_restarts", reason=reason, wait_s=round(wait_s, 2), failures=failures)
             await self._pause(wait_s)
         self.state = replace(self.state, is_bound=False, problem="stopped")
+
+    async def look(self) -> None:
+        """Ask how the server sees our consumer: a stalled one brings nothing. Raises UnavailableError."""
+        if not self.state.is_bound:
+            return
+        found = await look_at_consumer(self._api, self._clock, stream=self._stream, consumer=self._consumer)
+        if found is not None and self.state.is_bound:
+            self.state = replace(
+                self.state, pending=found.pending, ack_pending=found.ack_pending, clock_skew_s=found.clock_skew_s
+            )
+            self._metrics.consumer_pending.labels(self._writer.name).set(found.pending)
+            self._metrics.consumer_ack_pending.labels(self._writer.name).set(found.ack_pending)
+            if found.clock_skew_s is not None:
+                self._metrics.nats_clock_skew_seconds.set(found.clock_skew_s)
 
     async def _pause(self, wait_s: float) -> None:
         try:

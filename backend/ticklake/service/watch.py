@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from ticklake.base.metrics import Metrics
-from ticklake.service.health import readiness
+from ticklake.service.health import CODES, readiness
 from ticklake.service.notify import Notifier
 from ticklake.service.snapshot import Snapshot
 from ticklake.service.status import Status
@@ -32,6 +32,7 @@ class Watch:
         self._closing = asyncio.Event()
         self._problems: frozenset[str] = frozenset()
         self._log = structlog.get_logger()
+        metrics.show_readiness({"starting"}, known=CODES)
 
     def close_intake(self) -> None:
         """End `run`."""
@@ -48,15 +49,14 @@ class Watch:
 
     def _look(self, status: Status) -> None:
         self._notifier.watchdog()
-        for lane in status.lanes:
-            self._metrics.wal_bytes.labels(lane.name).set(lane.wal_bytes)
-            self._metrics.wal_oldest_unflushed_seconds.labels(lane.name).set(lane.oldest_unflushed_s)
+        self._measure(status)
         is_low = status.disk.low_since_ns is not None
         for tier in self._tiers:
             for writer in tier.writers:
                 writer.hold(is_low)
         health = readiness(status, status.taken_ns)
         problems = frozenset(reason.code for reason in health.reasons)
+        self._metrics.show_readiness(problems, known=CODES)
         if problems != self._problems and status.phase == "running":
             self._problems = problems
             if health.ok:
@@ -65,3 +65,16 @@ class Watch:
                 what = [f"{reason.code}: {reason.what}" for reason in health.reasons]
                 self._log.warning("service.not_ready", reasons=what)
             self._notifier.status("ready" if health.ok else "; ".join(sorted(problems)))
+
+    def _measure(self, status: Status) -> None:
+        metrics, disk = self._metrics, status.disk
+        for lane in status.lanes:
+            since_ns = lane.unsynced_since_ns
+            unsynced_s = 0.0 if since_ns is None else max(0.0, (status.taken_ns - since_ns) / 1e9)
+            metrics.wal_bytes.labels(lane.name).set(lane.wal_bytes)
+            metrics.wal_waiting_messages.labels(lane.name).set(lane.waiting)
+            metrics.wal_oldest_unflushed_seconds.labels(lane.name).set(lane.oldest_unflushed_s)
+            metrics.wal_unsynced_seconds.labels(lane.name).set(unsynced_s)
+        metrics.disk_free_bytes.set(disk.free_bytes)
+        metrics.disk_total_bytes.set(disk.total_bytes)
+        metrics.disk_free_min_bytes.set(disk.min_free_bytes)

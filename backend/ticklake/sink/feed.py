@@ -81,6 +81,8 @@ class FeedState:
         mode: position, explicit or core.
         is_bound: a consumer is ours and delivers.
         pending: messages the server still holds for us.
+        ack_pending: messages sent to us and not acked, when we last asked.
+        clock_skew_s: the server's clock minus ours, when we last asked; None while unknown.
         redelivered: breaks in the order of delivery since start.
         dropped: core NATS only: messages lost before the log.
         problem: why it does not deliver, empty when it does.
@@ -91,6 +93,8 @@ class FeedState:
     mode: str = "starting"
     is_bound: bool = False
     pending: int = 0
+    ack_pending: int = 0
+    clock_skew_s: float | None = None
     redelivered: int = 0
     dropped: int = 0
     problem: str = ""

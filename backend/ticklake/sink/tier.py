@@ -14,6 +14,7 @@ from ticklake.base.lifecycle import Worker, run_workers
 from ticklake.base.metrics import Metrics
 from ticklake.base.settings import Settings
 from ticklake.base.settings_groups import FlushSettings
+from ticklake.base.traces import NoTraces, Traces
 from ticklake.decode.limits import DecodeLimits
 from ticklake.files.lease import StateFolder
 from ticklake.files.local import LocalFiles
@@ -44,6 +45,7 @@ class TierWriter(ABC):
         state: StateFolder | None = None,
         catalog: TableCatalog | None = None,
         metrics: Metrics | None = None,
+        traces: Traces | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is opened before `open` or `start`.
@@ -54,6 +56,7 @@ class TierWriter(ABC):
             state: the state folder, when somebody else holds its lock; None: opened and locked here.
             catalog: tables; None: the built-in ones and those of the settings.
             metrics: of the service; None: our own.
+            traces: where spans go; None: nowhere.
             clock: None: the machine's.
         """
         self._bus = bus
@@ -62,6 +65,7 @@ class TierWriter(ABC):
         self._owns_state = state is None
         self._catalog = catalog or make_catalog(self._settings)
         self._metrics = metrics or Metrics(version="embedded")
+        self._traces = traces or NoTraces()
         self._clock = clock or SystemClock()
         self._stop = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -104,7 +108,9 @@ class TierWriter(ABC):
                 clock=self._clock,
             )
             self.recoveries.append(lane.recovery)
-            writer = LaneWriter(lane, self._policy(), clock=self._clock, metrics=self._metrics)
+            self._metrics.job_last_success_timestamp_seconds.labels("recovery").set(self._clock.wall_ns() / 1e9)
+            traces = self._traces.lane(lane.name)
+            writer = LaneWriter(lane, self._policy(), clock=self._clock, metrics=self._metrics, traces=traces)
             self.writers.append(writer)
             self.feeds.append(self._bus.feed(writer, stream=stream, subjects=lane_subjects(tables)))
 

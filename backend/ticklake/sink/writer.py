@@ -12,8 +12,9 @@ from typing import TypeVar
 import structlog
 
 from ticklake.base.clock import Clock
-from ticklake.base.errors import OutOfRoomError
+from ticklake.base.errors import CorruptError, OutOfRoomError, TickLakeError
 from ticklake.base.metrics import Metrics
+from ticklake.base.traces import LaneTraces
 from ticklake.lake.ledger import LedgerEntry
 from ticklake.sink.feed import Batch, BatchT
 from ticklake.sink.lane import Lane
@@ -47,7 +48,9 @@ class LaneWriter:
     open segment is full and the commit before it still runs, `room` holds the feed back.
     """
 
-    def __init__(self, lane: Lane, policy: FlushPolicy, *, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, lane: Lane, policy: FlushPolicy, *, clock: Clock, metrics: Metrics, traces: LaneTraces | None = None
+    ) -> None:
         self.lane = lane
         self.name = lane.name
         self.counts = LaneCounts()
@@ -57,6 +60,8 @@ class LaneWriter:
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
+        self._traces = traces
+        metrics.begin_lane(lane.name)
         self._order_thread = ThreadPoolExecutor(1, thread_name_prefix=f"order-{lane.name}")
         self._log_thread = ThreadPoolExecutor(1, thread_name_prefix=f"log-{lane.name}")
         self._commit_thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{lane.name}")
@@ -101,7 +106,10 @@ class LaneWriter:
         if batch.group is not None:
             self.lane.append(batch.group, missing=tuple(batch.missing))
         self.unsynced_since_ns = None
-        return self._clock.monotonic_s() - begin_s
+        took_s = self._clock.monotonic_s() - begin_s
+        if self._traces is not None and batch.group is not None:
+            self._traces.logged(batch.group, took_s=took_s, now_ns=self._clock.wall_ns())
+        return took_s
 
     def _account(self, batch: Batch, took_s: float) -> None:
         count = len(batch.group) if batch.group is not None else 0
@@ -114,6 +122,7 @@ class LaneWriter:
         self._metrics.missing_total.labels(self.name).inc(missing)
         if batch.group is None:
             return
+        self._metrics.received_bytes_total.labels(self.name).inc(batch.group.offsets[-1] - count)  # without newlines
         self._metrics.wal_fsync_seconds.labels(self.name).observe(took_s)
         now_s = self._clock.monotonic_s()
         self.last_append_ns = self._clock.wall_ns()
@@ -217,9 +226,13 @@ class LaneWriter:
                 return
             begin_s = self._clock.monotonic_s()
             commit = partial(self.lane.commit, segment)
-            entry = await self._until_there_is_room(lambda: loop.run_in_executor(self._commit_thread, commit))
+            try:
+                entry = await self._until_there_is_room(lambda: loop.run_in_executor(self._commit_thread, commit))
+            except TickLakeError as error:
+                self._metrics.commit_total.labels("conflict" if isinstance(error, CorruptError) else "failed").inc()
+                raise
             self._leave_out_of_room()
-            self._report(entry, took_s=self._clock.monotonic_s() - begin_s, oldest_s=oldest_s)
+            self._report(entry, segment, took_s=self._clock.monotonic_s() - begin_s, oldest_s=oldest_s)
 
     async def _until_there_is_room(self, step: Callable[[], asyncio.Future[StepT]]) -> StepT:
         while True:
@@ -246,8 +259,11 @@ class LaneWriter:
         if not self._policy.is_full:
             self._set_room(True)
 
-    def _report(self, entry: LedgerEntry, *, took_s: float, oldest_s: float | None) -> None:
+    def _report(self, entry: LedgerEntry, segment: Segment, *, took_s: float, oldest_s: float | None) -> None:
         now_ns = self._clock.wall_ns()
+        row_count, file_bytes = sum(entry.rows.values()), sum(file.bytes for file in entry.files)
+        if self._traces is not None:
+            self._traces.committed(segment, rows=row_count, file_bytes=file_bytes, took_s=took_s, now_ns=now_ns)
         counts = self.counts
         counts.stored += entry.stored
         counts.quarantined += entry.quarantined
@@ -263,10 +279,12 @@ class LaneWriter:
         for file in entry.files:
             counts.table_files[file.table] = counts.table_files.get(file.table, 0) + 1
             self._metrics.files_total.labels(file.table).inc()
+            self._metrics.file_bytes_total.labels(file.table).inc(file.bytes)
         self._metrics.flush_seconds.labels(self.name).observe(took_s)
-        self._metrics.flush_rows_total.labels(self.name).inc(sum(entry.rows.values()))
+        self._metrics.flush_rows_total.labels(self.name).inc(row_count)
         self._metrics.end_to_end_lag_seconds.labels(self.name).set(counts.lag_s)
         self._metrics.commit_total.labels("ok").inc()
+        self._metrics.job_last_success_timestamp_seconds.labels("commit").set(now_ns / 1e9)
         level = self._log.warning if entry.quarantined_rows else self._log.info
         level(
             "sink.segment_committed",
@@ -280,6 +298,6 @@ class LaneWriter:
             quarantined_rows=entry.quarantined_rows,
             reasons=entry.reasons,
             files=len(entry.files),
-            bytes=sum(file.bytes for file in entry.files),
+            bytes=file_bytes,
             took_ms=round(took_s * 1000, 1),
         )

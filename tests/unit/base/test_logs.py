@@ -7,6 +7,9 @@ import pytest
 import structlog
 
 from ticklake.base.logs import LogControl, format_time, set_up_logs
+from ticklake.base.settings import Settings
+from ticklake.base.settings_groups import NatsSettings
+from ticklake.base.settings_secrets import secret_values
 
 
 class FrozenClock:
@@ -122,3 +125,42 @@ def test_numbers_and_nulls_stay_themselves(stream: io.StringIO) -> None:
     structlog.get_logger().info("lake.file_published", rows=7, took_s=0.5, whole=True, missing=None, names=("a", "b"))
     (line,) = lines(stream)
     assert [line[key] for key in ("rows", "took_s", "whole", "missing", "names")] == [7, 0.5, True, None, ["a", "b"]]
+
+
+def test_a_secret_of_the_settings_is_hidden_wherever_it_stands(stream: io.StringIO) -> None:
+    control = start(stream)
+    secrets = {"nats": {"url": "nats://me:url%2Dsecret@h:4222"}, "tables": {"x": {"api_key": "table-secret"}}}
+    settings = Settings(nats=NatsSettings(user="u", password="pass secret"), tables=secrets["tables"])
+    control.hide(secret_values(settings) | secret_values(Settings(nats=NatsSettings(**secrets["nats"]))))
+    try:
+        raise RuntimeError("the store said: pass secret, table-secret, url-secret and url%2Dsecret are unknown")  # noqa: TRY301
+    except RuntimeError as error:
+        structlog.get_logger().error(
+            "store.refused",
+            error=error,
+            deep=[{"a": [{"b": {"c": {"text": "pass secret"}}}]}],
+            raw=b"table-secret",
+            exc_info=True,
+        )
+    assert not any(text in stream.getvalue() for text in ("pass secret", "table-secret", "url-secret", "url%2Dsecret"))
+    assert "are unknown" in stream.getvalue()
+
+
+def test_a_payload_of_megabytes_is_cut_before_it_is_looked_at(stream: io.StringIO) -> None:
+    start(stream)
+    structlog.get_logger().warning("ingest.refused", payload=b"x" * 8_000_000, text="password='" + "y" * 8_000_000)
+    (line,) = lines(stream)
+    assert len(str(line["payload"])) < 300
+    assert "yy" not in str(line["text"])
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_hides_keys_tokens_and_presigned_addresses(stream: io.StringIO, log_format: str) -> None:
+    start(stream, log_format=log_format)
+    text = "PUT http://s3/b/k?X-Amz-Signature=planted&X-Amz-Credential=planted%2F2024; Authorization: Bearer planted"
+    try:
+        raise OSError(text) from ValueError("secret_key='planted' -----BEGIN PRIVATE KEY-----\nplanted")  # noqa: TRY301
+    except OSError:
+        structlog.get_logger().error("store.failed", exc_info=True)
+    assert "planted" not in stream.getvalue()
+    assert "OSError" in stream.getvalue()
