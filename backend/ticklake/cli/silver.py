@@ -43,7 +43,10 @@ def build(
     start: Annotated[str | None, typer.Option(help="First trading day, with --end.")] = None,
     end: Annotated[str | None, typer.Option(help="Last trading day, included.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Build every date, stale or not.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes on this machine, one thread each. \\[default: what is fastest]"),
+    ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Dask scheduler on this machine: tcp://127.0.0.1:8786.")] = None,
     output: OutputOption = Output.TABLE,
     data: DataOption = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from ticklake.catalog.feature_versions import (
     read_records,
     read_state,
     read_validation,
+    version_folder,
     version_names,
 )
 from ticklake.readers.place import find_place
@@ -39,12 +41,14 @@ class FeatureVersion:
         state: `building`, `complete`, `failed`.
         reason: why, when it failed; "" otherwise.
         root: the data root.
+        stamp: of the file that says so, which every build replaces; None to read anew whatever is asked.
     """
 
     name: str
     state: str
     reason: str
     root: Path
+    stamp: tuple[int, int] | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -61,7 +65,9 @@ class FeatureVersion:
 
     def records(self) -> list[DateRecord]:
         """What became of each date, in order of dates."""
-        return read_records(self.root, self.name)
+        if self.stamp is None or not self.is_complete:
+            return read_records(self.root, self.name)
+        return list(_records_of(self.root, self.name, self.stamp))
 
     def columns(self, table: str = SIGNALS) -> tuple[Column, ...]:
         """The columns of an output file with type, unit and role."""
@@ -85,8 +91,9 @@ class SilverReader:
         Raises:
             NoDataError: there is no such version; the text names those there are.
         """
+        stamp = _stamp_of(self._root, version)
         state = read_state(self._root, version)
-        return FeatureVersion(version, state.state, state.reason or "", self._root)
+        return FeatureVersion(version, state.state, state.reason or "", self._root, stamp)
 
     def scan(
         self,
@@ -134,6 +141,21 @@ class SilverReader:
     def read(self, version: str, dates: Day | Iterable[Day] | None = None, **details: Any) -> pl.DataFrame:
         """The rows of a version, now; see `scan`."""
         return self.scan(version, dates, **details).collect()
+
+
+@lru_cache(maxsize=64)
+def _records_of(root: Path, version: str, stamp: tuple[int, int]) -> tuple[DateRecord, ...]:
+    """The records of a complete version: nobody touches them before its state says `building`, in a new file."""
+    del stamp  # part of the key
+    return tuple(read_records(root, version))
+
+
+def _stamp_of(root: Path, version: str) -> tuple[int, int] | None:
+    try:
+        found = (version_folder(root, version) / "state.json").stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def select_dates(version: FeatureVersion, wanted: frozenset[date] | None) -> list[DateRecord]:

@@ -17,8 +17,9 @@ from ticklake.base.clock import Clock, SystemClock
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
 from ticklake.files.atomic import replace
+from ticklake.files.local import LocalFiles
 from ticklake.readers.lake import Lake
-from ticklake.silver.crew import check_scheduler, run_tasks
+from ticklake.silver.crew import Crew, check_scheduler, hire
 from ticklake.silver.finish import built_manifest
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.inputs import InputHasher
@@ -44,14 +45,14 @@ class BuildOptions:
 
     Attributes:
         force: build every date, stale or not.
-        workers: processes on this machine.
+        workers: processes on this machine, each with one Polars thread; None for what is fastest, see `crew.hire`.
         scheduler: address of a Dask scheduler instead; None for none.
         progress: told about each date.
         clock: measures, and stamps the run.
     """
 
     force: bool = False
-    workers: int = 1
+    workers: int | None = None
     scheduler: str | None = None
     progress: Progress | None = None
     clock: Clock = field(default_factory=SystemClock)
@@ -120,7 +121,10 @@ class _Build:
             code_folder=Path(__file__).parent,
         )
         try:
-            result = self._execute(work, build, run_id)
+            with hire(
+                workers=self._options.workers, scheduler=self._options.scheduler, work_bytes=_bytes_of(work)
+            ) as crew:
+                result = self._execute(work, build, run_id, crew)
         except BaseException as error:
             self._runs.fail(run_id, error)
             raise
@@ -142,9 +146,10 @@ class _Build:
         self._folder.clear_staging()
         self._folder.clear_leftovers()
 
-    def _execute(self, work: list[DatePlan], build: int, run_id: str) -> BuildResult:
+    def _execute(self, work: list[DatePlan], build: int, run_id: str, crew: Crew) -> BuildResult:
         staging = self._folder.staging / uuid4().hex
-        self._build_dates(work, staging)
+        LocalFiles().make_folder(str(staging))  # a fresh one: that of the process may know parents that are gone
+        self._build_dates(work, staging, crew)
         run_second_pass(self._folder, self._recipe, staging)
         self._folder.clear_staging()
         records = self._folder.read_records()
@@ -152,15 +157,7 @@ class _Build:
         if failed:
             verdict = Verdict(f"{len(failed)} of {len(records)} dates failed, first {failed[0]}")
         else:
-            verdict = judge_version(
-                self._lake,
-                self._recipe,
-                self._folder,
-                records,
-                self._options.clock,
-                workers=self._options.workers,
-                scheduler=self._options.scheduler,
-            )
+            verdict = judge_version(self._lake, self._recipe, self._folder, records, self._options.clock, crew)
         status = VersionStatus.FAILED if verdict.failure else VersionStatus.COMPLETE
         if status is VersionStatus.COMPLETE:
             full = built_manifest(self._recipe, records, certificate_passed=verdict.certificate_passed)
@@ -170,7 +167,7 @@ class _Build:
         self._folder.write_state(VersionState(status, reason, len(records), rows, build))
         return self._result(status, reason, verdict.certificate_seconds, run_id, verdict.certificate_passed)
 
-    def _build_dates(self, work: list[DatePlan], staging: Path) -> None:
+    def _build_dates(self, work: list[DatePlan], staging: Path, crew: Crew) -> None:
         text = dump_manifest(self._recipe.manifest)
         plans = {plan.date: plan for plan in work}
         tasks = [
@@ -181,8 +178,7 @@ class _Build:
         for plan in work:
             if plan.base.status is not DateStatus.BUILT:
                 self._publish(plan, plan.base, {}, len(work))
-        outcomes = run_tasks(tasks, workers=self._options.workers, scheduler=self._options.scheduler)
-        with closing(outcomes):
+        with closing(crew.run(tasks)) as outcomes:
             for task, content in outcomes:
                 made = decode_outcome(content)
                 plan = plans[task.date]
@@ -221,6 +217,12 @@ class _Build:
 
 def _result(record: DateRecord, cause: str, outcome: Outcome) -> DateResult:
     return DateResult(record.date, outcome, record.rows, cause, record.reason)
+
+
+def _bytes_of(work: list[DatePlan]) -> int:
+    """Bytes to read, of all dates but the largest: one date alone is no work for many."""
+    sizes = sorted(sum(file.bytes for file in plan.base.inputs) for plan in work)
+    return sum(sizes[:-1])
 
 
 def _run_input(file: InputFile) -> RunInput:

@@ -46,7 +46,7 @@ class SilverFeatureBuilder:
         dates: Day | Iterable[Day] | None = None,
         force: bool = False,
         *,
-        workers: int = 1,
+        workers: int | None = None,
         scheduler: str | None = None,
         progress: Progress | None = None,
     ) -> BuildResult:
@@ -56,7 +56,8 @@ class SilverFeatureBuilder:
             manifest: what to build: a manifest, its YAML file, or the name of a version that was begun before.
             dates: trading days; all with bronze rows when None.
             force: build every date, stale or not.
-            workers: processes on this machine.
+            workers: processes on this machine, each with one Polars thread; None for what is fastest: this process
+                for little work or one date, else one for each core that has 1.5 GiB of memory.
             scheduler: address of a Dask scheduler, `tcp://127.0.0.1:8786`; then the cluster's workers build.
             progress: told about each date.
         """

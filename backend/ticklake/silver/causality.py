@@ -12,10 +12,11 @@ per variant, and no packing of cuts into fewer rebuilds is sound. What can be sa
 * Nothing after the cut is rebuilt but half an hour of absurd rows, longer than any window or horizon of the stages.
   What reaches further is seen by the other variant, where those rows are missing too.
 * The K cuts are shared out over all sessions of a build (`share_cuts`), not drawn per session: the code is the same.
-* Where a build has few sessions, X is a thinned session: a share of its milliseconds, but every row within 30 s of a
-  cut, so that leaks of the shortest reach (the next row, the rest of a bucket) meet the full stream and those of long
-  reach meet every hour. Of all inputs but the first, X has nothing older than an hour before the session. X is fixed
-  before the future is tampered with, so the claim covers it. `density_for` says how thin.
+* Where a build has few sessions, X is a thinned session: a share of its seconds, each whole, and every row within 15 s
+  of a cut, so that leaks of the shortest reach (the next row, the rest of a bucket, a burst) meet the full stream and
+  those of long reach meet every minute or two. What is more than an hour older than the session is context of the
+  first input alone: an eighth of that share is kept of it, and none of the others. X is fixed before the future is
+  tampered with, so the claim covers it. `density_for` says how thin.
 * One rebuild with all rows before an early cut is compared with the published events (`all_rows`).
 
 **Which cuts.** Drawn with a seed, one from each of K equally filled stretches of the events in time. Every other cut
@@ -47,9 +48,9 @@ from ticklake.silver.frames import Frames
 from ticklake.silver.tamper import Futures, absurd_after, thinned, time_of
 
 CUTS: Final = 20
-THREADS: Final = 2
+_THREADS: Final = 2
 _AFTER: Final = "__after"
-_ROWS_SHARE: Final = 0.25  # of the rows of a build, read by all rebuilds together
+_ROWS_SHARE: Final = 0.08  # of the rows of a build, read by all rebuilds together
 _EARLY_SHARE: Final = 0.1  # of the events: what comes before is read whole for the trial with all rows
 _WARM_NS: Final = 3600 * 1_000_000_000
 _BETWEEN_NS: Final = 1_000_000_000
@@ -71,8 +72,8 @@ def share_cuts(dates: Sequence[str], cuts: int = CUTS, seed: int = 0) -> dict[st
 def density_for(sessions: int, cuts: int = CUTS) -> float:
     """Share of the rows that a rebuild may see.
 
-    Two variants of each cut rebuild half a session on average: together as many sessions as there are cuts. They read
-    a quarter of the rows of the build; the rest of their cost does not depend on rows.
+    Two variants of each cut rebuild half a session on average: together as many sessions as there are cuts. They see
+    8 % of the rows of the build between them; most of the cost of a rebuild does not depend on rows.
     """
     return min(1.0, _ROWS_SHARE * sessions / max(cuts, 1))
 
@@ -91,7 +92,7 @@ def certify(
     density: float = 1.0,
     built: pl.DataFrame | None = None,
     all_rows: bool = False,
-    threads: int = THREADS,
+    threads: int | None = None,
 ) -> Certificate:
     """Try the pipeline of one session with other futures.
 
@@ -108,7 +109,8 @@ def certify(
         density: share of the input rows to use, see `density_for`.
         built: the primary frame that the build made of the same inputs; cuts are drawn from its events then.
         all_rows: try one more cut, an early one, with every row before it, and compare with `built`.
-        threads: rebuilds at the same time; small ones leave the cores of one another idle.
+        threads: rebuilds at the same time; None for two, for one where Polars itself has one. Small ones leave the
+            cores of one another idle.
 
     Returns:
         the certificate of this session. Without any event nothing was compared, and it has not passed.
@@ -122,9 +124,10 @@ def certify(
     draw = random.Random(f"{seed}:{session.date}")  # noqa: S311 - a draw, not a secret
     recent = inputs if density >= 1 else _recent(inputs, session)
     published = None if built is None else judge.checked(built.lazy())
-    known = published if published is not None else judge.events(Futures(thinned(recent, density)).truth())
+    thin = partial(thinned, recent, density, context_until_ns=_warm_from(session))
+    known = published if published is not None else judge.events(Futures(thin()).truth())
     targets = _strata(_moments(known, time), cuts, draw)
-    futures = Futures(thinned(recent, density, targets))
+    futures = Futures(thin(targets))
     truth = judge.events(futures.truth())
     plan = [
         partial(judge.try_cut, truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
@@ -136,7 +139,7 @@ def certify(
         cut_ns = _strata(moments[: max(1, round(len(moments) * _EARLY_SHARE))], 1, draw)[0]
         other = partial(absurd_after, inputs, cut_ns)
         plan.append(partial(judge.try_cut, published, other, cut_ns, Variant.ABSURD, 1.0))
-    with ThreadPoolExecutor(max_workers=threads) as pool:
+    with ThreadPoolExecutor(threads or min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(lambda trial: trial(), plan))
     trials = tuple(trial for trial, _ in outcomes)
     violations = tuple(violation for _, found in outcomes for violation in found)
@@ -222,10 +225,14 @@ class _Judge:
 def _recent(inputs: Frames, session: SessionWindow) -> Frames:
     """The first input as it is, of the others what is at most an hour older than the session."""
     first, *others = inputs
-    since_ns = session.start_ns - _WARM_NS
+    since_ns = _warm_from(session)
     return {first: inputs[first]} | {
         name: inputs[name].filter(time_of(inputs[name], name) >= since_ns) for name in others
     }
+
+
+def _warm_from(session: SessionWindow) -> int:
+    return session.start_ns - _WARM_NS
 
 
 def _moments(events: pl.DataFrame, time: str) -> list[int]:

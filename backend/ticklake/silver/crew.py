@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import socket
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Final
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import psutil
@@ -18,35 +20,123 @@ from ticklake.silver.work import DateTask, build_date
 
 _POOLS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
 _CONNECT_TIMEOUT_S: Final = 20
+_WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: what a full session takes at most
+_POOLED_BYTES_MIN: Final = 64 << 20
+_THREADS_NAME: Final = "POLARS_MAX_THREADS"
 
 Unit = Callable[..., bytes]
 Outcomes = Generator[tuple[DateTask, bytes], None, None]
 
 
-def run_tasks(
-    tasks: Sequence[DateTask], *, workers: int = 1, scheduler: str | None = None, unit: Unit = build_date
-) -> Outcomes:
-    """Run every task once; gives each with its outcome as it is done, in no particular order.
+class Crew(Protocol):
+    """Whoever runs the units of work of a build."""
 
-    A task whose process dies is run again. `unit` is importable and takes `DateTask.arguments()`.
+    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
+        """Run every task once; gives each with its outcome as it is done, in no particular order.
+
+        A task whose process dies is run again. `unit` is importable and takes `DateTask.arguments()`.
+
+        Raises:
+            UnavailableError: processes die again and again, or the cluster does not answer.
+        """
+        ...
+
+
+@contextmanager
+def hire(*, workers: int | None = None, scheduler: str | None = None, work_bytes: int = 0) -> Iterator[Crew]:
+    """A crew for one build, gone at its end.
 
     Args:
-        tasks: what to do.
-        workers: processes of a local pool; 1 works in this process.
+        workers: processes of a local pool, each with one Polars thread; None for `workers_for(work_bytes)`.
         scheduler: address of a Dask scheduler (`tcp://host:8786`); then `workers` is up to the cluster.
-        unit: what to do with a task.
+        work_bytes: how much there is to read.
 
     Raises:
         UsageError: a remote scheduler cannot see this machine's disk; or Dask is not installed.
-        UnavailableError: the scheduler does not answer, or processes die again and again.
+        UnavailableError: the scheduler does not answer.
     """
     if scheduler is not None:
-        yield from _run_on_cluster(tasks, scheduler, unit)
-    elif workers > 1 and len(tasks) > 1:
-        yield from _run_in_pool(tasks, min(workers, len(tasks)), unit)
-    else:
+        with _cluster(scheduler) as cluster:
+            yield cluster
+        return
+    count = workers_for(work_bytes) if workers is None else workers
+    if not count:
+        yield _Alone()
+        return
+    pool = _Pool(count)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def workers_for(work_bytes: int) -> int:
+    """How many processes build that much fastest; 0 for none but this one, with all its threads.
+
+    One date after the other leaves cores idle, because much of a stage is one thread's work; so each core takes a date
+    of its own, where the memory suffices. A process takes half a second to start, which little work does not repay.
+    """
+    cores = len(psutil.Process().cpu_affinity())
+    fit = psutil.virtual_memory().available // _WORKER_BYTES
+    count = min(cores, fit)
+    return count if count > 1 and work_bytes >= _POOLED_BYTES_MIN else 0
+
+
+class _Alone:
+    """This process."""
+
+    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
         for task in tasks:
             yield task, unit(*task.arguments())
+
+
+class _Pool:
+    """Processes of this machine. They start with the first task and stay for the next ones."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._executor: ProcessPoolExecutor | None = None
+
+    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
+        waiting = {task.date: task for task in tasks}
+        for _ in range(_POOLS_MAX):
+            if self._executor is None:
+                self._executor = ProcessPoolExecutor(self._workers, get_context("spawn"))
+            try:
+                with _one_thread_for_children():
+                    futures = {self._executor.submit(unit, *task.arguments()): task for task in waiting.values()}
+                for future in as_completed(futures):
+                    content = future.result()
+                    yield waiting.pop(futures[future].date), content
+            except BrokenProcessPool:
+                self.close()
+                continue
+            return
+        raise UnavailableError(
+            f"worker processes died {_POOLS_MAX} times, last with {', '.join(sorted(waiting))} unfinished; give them "
+            "more memory or fewer --workers, then build again"
+        )
+
+    def close(self) -> None:
+        """End the processes; what they have not begun is dropped."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+
+@contextmanager
+def _one_thread_for_children() -> Iterator[None]:
+    """Processes that start meanwhile have one Polars thread: Polars reads this once, when it is imported."""
+    environment = os.environ  # noqa: TID251, what children inherit is no setting of ours
+    before = environment.get(_THREADS_NAME)
+    environment[_THREADS_NAME] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del environment[_THREADS_NAME]
+        else:
+            environment[_THREADS_NAME] = before
 
 
 def check_scheduler(address: str) -> None:
@@ -65,36 +155,8 @@ def check_scheduler(address: str) -> None:
         )
 
 
-def _run_in_pool(tasks: Sequence[DateTask], workers: int, unit: Unit) -> Outcomes:
-    threads = max(1, len(psutil.Process().cpu_affinity()) // workers)
-    waiting = {task.date: task for task in tasks}
-    for _ in range(_POOLS_MAX):
-        context = multiprocessing.get_context("spawn")
-        try:
-            with ProcessPoolExecutor(workers, context, initializer=_share_threads, initargs=(threads,)) as pool:
-                futures = {pool.submit(unit, *task.arguments()): task for task in waiting.values()}
-                try:
-                    for future in as_completed(futures):
-                        content = future.result()
-                        yield waiting.pop(futures[future].date), content
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
-        except BrokenProcessPool:
-            continue
-        return
-    raise UnavailableError(
-        f"worker processes died {_POOLS_MAX} times, last with {', '.join(sorted(waiting))} unfinished; give them more "
-        "memory or fewer --workers, then build again"
-    )
-
-
-def _share_threads(threads: int) -> None:
-    """Runs first in a worker: Polars reads this when its threads start, which is later."""
-    os.putenv("POLARS_MAX_THREADS", str(threads))
-
-
-def _run_on_cluster(tasks: Sequence[DateTask], address: str, unit: Unit) -> Outcomes:
+@contextmanager
+def _cluster(address: str) -> Iterator[Crew]:
     check_scheduler(address)
     distributed = _distributed()
     try:
@@ -104,15 +166,26 @@ def _run_on_cluster(tasks: Sequence[DateTask], address: str, unit: Unit) -> Outc
             f"no Dask scheduler answers at {address} ({error}); start one, then build again"
         ) from error
     with client:
+        yield _Cluster(distributed, client)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """The workers of a Dask scheduler."""
+
+    distributed: Any
+    client: Any
+
+    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
         futures = {
-            client.submit(unit, *task.arguments(), key=f"{task.staging}/{task.date}", pure=False): task
+            self.client.submit(unit, *task.arguments(), key=f"{task.staging}/{task.date}", pure=False): task
             for task in tasks
         }
         try:
-            for future in distributed.as_completed(futures, loop=client.loop):
+            for future in self.distributed.as_completed(futures, loop=self.client.loop):
                 yield futures[future], future.result()
         finally:
-            client.cancel(list(futures))
+            self.client.cancel(list(futures))
 
 
 def _distributed() -> Any:

@@ -18,7 +18,7 @@ from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.session import session_window
 from ticklake.silver.causality import Certificate, certify, density_for, merge_certificates, share_cuts
 from ticklake.silver.checks import Finding, check_version
-from ticklake.silver.crew import run_tasks
+from ticklake.silver.crew import Crew
 from ticklake.silver.feature_run import feature_pipeline
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.frames import Frames
@@ -61,9 +61,7 @@ def judge_version(
     folder: VersionFolder,
     records: Mapping[str, DateRecord],
     clock: Clock,
-    *,
-    workers: int = 1,
-    scheduler: str | None = None,
+    crew: Crew,
 ) -> Verdict:
     """Check the files of every date, draw the certificate over all of them, and write `validation.json`.
 
@@ -73,8 +71,7 @@ def judge_version(
         folder: of the version; its dates are published.
         records: of every date.
         clock: measures the certificate.
-        workers: processes that draw it.
-        scheduler: Dask scheduler instead.
+        crew: draws it.
     """
     findings = check_files(recipe, folder, records)
     failures = [finding for finding in findings if finding.fails]
@@ -82,7 +79,7 @@ def judge_version(
         write_validation(folder.validation_path, Validation(tuple(findings)))
         return Verdict(_describe(failures))
     started_s = clock.monotonic_s()
-    certificate = draw_certificate(lake, recipe, records, workers=workers, scheduler=scheduler)
+    certificate = draw_certificate(lake, recipe, records, crew)
     seconds = clock.monotonic_s() - started_s
     write_validation(folder.validation_path, Validation(tuple(findings), certificate))
     return Verdict("", _why_uncertified(certificate), seconds)
@@ -106,9 +103,7 @@ def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, Dat
     return findings
 
 
-def draw_certificate(
-    lake: Lake, recipe: Recipe, records: Mapping[str, DateRecord], *, workers: int = 1, scheduler: str | None = None
-) -> Certificate | None:
+def draw_certificate(lake: Lake, recipe: Recipe, records: Mapping[str, DateRecord], crew: Crew) -> Certificate | None:
     """The certificate of a version, its cuts shared out over the built dates; None when there is no built date."""
     built = [day for day, record in records.items() if record.status is DateStatus.BUILT]
     wanted = recipe.manifest.certificate
@@ -121,10 +116,7 @@ def draw_certificate(
     unit = partial(certify_date, shares, signals, chosen, density_for(len(built), wanted.cuts), wanted.seed)
     text = dump_manifest(recipe.manifest)
     tasks = [DateTask(str(lake.data_root), text, day, "certificate", recipe.code_hash, "") for day in shares]
-    drawn = {
-        task.date: msgspec.json.decode(content, type=Certificate)
-        for task, content in run_tasks(tasks, workers=workers, scheduler=scheduler, unit=unit)
-    }
+    drawn = {task.date: msgspec.json.decode(content, type=Certificate) for task, content in crew.run(tasks, unit)}
     return merge_certificates({day: drawn[day] for day in sorted(drawn)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import polars as pl
@@ -36,6 +37,7 @@ def ofi_term(bid_px: str, bid_sz: str, ask_px: str, ask_sz: str) -> pl.Expr:
     return _gain(bid, _held(bid_px, bid_sz)) - _gain(-ask, _held(ask_px, ask_sz))
 
 
+@cache
 def ofi_terms(
     levels: int,
     *,
@@ -43,7 +45,7 @@ def ofi_terms(
     bid_sz: str = "bid_sz_{}",
     ask_px: str = "ask_px_{}",
     ask_sz: str = "ask_sz_{}",
-) -> list[pl.Expr]:
+) -> tuple[pl.Expr, ...]:
     """`ofi_term` of each of the first `levels` levels, level 1 = best; their sum is the imbalance over all of them.
 
     Levels below the best: Xu, Gould, Howison (2018), "Multi-level order-flow imbalance in a limit order book", Market
@@ -59,10 +61,10 @@ def ofi_terms(
     Returns:
         One expression per level, named `ofi_level_1`, `ofi_level_2`, ...
     """
-    return [
+    return tuple(
         ofi_term(bid_px.format(k), bid_sz.format(k), ask_px.format(k), ask_sz.format(k)).alias(f"ofi_level_{k}")
         for k in range(1, levels + 1)
-    ]
+    )
 
 
 def _gain(price: pl.Expr, size: pl.Expr) -> pl.Expr:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from ticklake.base.errors import TickLakeError, UsageError
-from ticklake.silver.frames import Frames
+from ticklake.silver.frames import Frames, columns_of
 from ticklake.silver.stage import AnyStage, ColumnSpec, LookBack, Role, StageParameters, check_gives, check_needs
 
 if TYPE_CHECKING:
@@ -199,18 +199,26 @@ def run_pipeline(
     if last < first:
         raise UsageError(f"nothing lies between {resume_after!r} and {stop_at!r}; stop at a later stage")
     frames = dict(inputs)
+    columns = {name: frozenset(columns_of(frame)) for name, frame in frames.items()}
     for place in range(first, last + 1):
         stage = pipeline.stages[place]
         own = parameters[stage.name]
         wanted = _wanted(pipeline.stages[place + 1 :], parameters)
-        check_needs(frames, stage, own, pipeline.stages)
+        if not _has_needs(columns, stage, own):
+            check_needs(frames, stage, own, pipeline.stages)
         made = _run_stage(stage, frames, own, session, None if observe is not None else wanted)
-        check_gives({name: frame.lazy() for name, frame in made.items()}, stage, own, only=made)
+        check_gives(made, stage, own, only=made)
+        columns.update({name: frozenset(frame.columns) for name, frame in made.items()})
         if observe is not None:
             observe(stage, made)
         frames.update({name: frame.lazy() for name, frame in made.items()})
         frames = {name: frame for name, frame in frames.items() if name in wanted}
     return frames
+
+
+def _has_needs(columns: Mapping[str, frozenset[str]], stage: AnyStage, own: StageParameters) -> bool:
+    """Whether all is there that the stage needs: `check_needs` without a word, and without asking every frame again."""
+    return all(name in columns and columns[name].issuperset(wanted) for name, wanted in stage.needs_with(own).items())
 
 
 def _run_stage(

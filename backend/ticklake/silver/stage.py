@@ -132,7 +132,11 @@ def check_needs(frames: Frames, stage: AnyStage, parameters: StageParameters, ot
 
 
 def check_gives(
-    made: Frames, stage: AnyStage, parameters: StageParameters, *, only: Container[str] | None = None
+    made: Mapping[str, pl.LazyFrame] | Mapping[str, pl.DataFrame],
+    stage: AnyStage,
+    parameters: StageParameters,
+    *,
+    only: Container[str] | None = None,
 ) -> None:
     """Refuse what a stage returned when it is not what it declares.
 

@@ -15,14 +15,16 @@ from ticklake.silver.frames import Frames
 ABSURD_REACH_NS: Final = 30 * 60 * 1_000_000_000
 """How far absurd values reach beyond a cut; longer than every window and horizon of the built-in stages."""
 
-NEAR_NS: Final = 30 * 1_000_000_000
+NEAR_NS: Final = 15 * 1_000_000_000
 """Around a moment of interest, thinning keeps every row this near."""
 
 ROWS_KEPT_MIN: Final = 5_000
 """Thinning leaves frames alone that have no more rows than this."""
 
-_NS_PER_MS: Final = 1_000_000
-_MIX: Final = 40_503  # odd, so that neighbouring milliseconds are drawn as if by chance (Knuth, TAOCP 3, 6.4)
+_BLOCK_NS: Final = 1_000_000_000  # drawn whole, so that a burst stays a burst and a bucket of the book full
+_CONTEXT_BLOCK_NS: Final = 1_000_000
+_CONTEXT_SHARE: Final = 8  # of so many rows of the context one is kept
+_MIX: Final = 40_503  # odd, so that neighbouring blocks are drawn as if by chance (Knuth, TAOCP 3, 6.4)
 _MIX_RANGE: Final = 2**16 + 1
 _PRICE_FACTORS: Final = 7.0, 0.125  # of every other row, so that new highs and new lows appear
 _SIZE_FACTOR: Final = 1_000
@@ -96,24 +98,39 @@ def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
     return changed
 
 
-def thinned(inputs: Frames, density: float, near: Sequence[int] = ()) -> dict[str, pl.DataFrame]:
-    """Some rows of each frame: a share of its milliseconds, and all rows within `NEAR_NS` of `near`.
+def thinned(
+    inputs: Frames, density: float, near: Sequence[int] = (), *, context_until_ns: int | None = None
+) -> dict[str, pl.DataFrame]:
+    """Some rows of each frame: a share of its seconds, whole, and all rows within `NEAR_NS` of `near`.
 
-    Which milliseconds depends on their time alone, so a reader of files need not decode the other rows.
+    Before `context_until_ns` every cut and event is far away; an eighth of that share is kept there, evenly, by
+    milliseconds. Which blocks of time depends on their time alone, so a reader of files need not decode the other rows.
     """
     times = {name: time_of(frame, name) for name, frame in inputs.items()}
     rows = [frame.select(pl.len()) for frame in inputs.values()]
     counts = {name: count.item() for name, count in zip(inputs, pl.collect_all(rows), strict=True)}
-    some = {name: frame.filter(_kept(times[name], counts[name], density, near)) for name, frame in inputs.items()}
+    some = {
+        name: frame.filter(_kept(times[name], counts[name], density, near, context_until_ns))
+        for name, frame in inputs.items()
+    }
     return dict(zip(some, pl.collect_all(list(some.values())), strict=True))
 
 
-def _kept(time: pl.Expr, rows: int, density: float, near: Sequence[int]) -> pl.Expr:
+def _kept(time: pl.Expr, rows: int, density: float, near: Sequence[int], context_until_ns: int | None) -> pl.Expr:
     step = int(rows / max(rows * density, ROWS_KEPT_MIN, 1))
     if step <= 1:
         return pl.lit(True)
-    is_drawn = time // _NS_PER_MS % _MIX_RANGE * _MIX % _MIX_RANGE % step == 0
+    is_drawn = _is_drawn(time // _BLOCK_NS, step)
+    if context_until_ns is not None:
+        is_context = time < context_until_ns
+        is_drawn = (
+            pl.when(is_context).then(_is_drawn(time // _CONTEXT_BLOCK_NS, step * _CONTEXT_SHARE)).otherwise(is_drawn)
+        )
     return pl.any_horizontal(is_drawn, *(time.is_between(moment - NEAR_NS, moment + NEAR_NS) for moment in near))
+
+
+def _is_drawn(block: pl.Expr, step: int) -> pl.Expr:
+    return block % _MIX_RANGE * _MIX % _MIX_RANGE % step == 0
 
 
 def _rows(frame: pl.DataFrame, name: str) -> _Rows:

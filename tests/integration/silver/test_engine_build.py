@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +39,15 @@ def sums(root: Path, version: str = "v1") -> dict[str, str]:
         for path in sorted(place.rglob("*"))
         if path.is_file() and path.name not in ("state.json", "LOCK")
     }
+
+
+def test_a_lake_that_was_deleted_and_made_again_is_built_by_the_same_process(tmp_path: Path) -> None:
+    for days in (1, 2):
+        toy_lake(tmp_path / "lake", days)
+        builder = SilverFeatureBuilder(tmp_path / "lake")
+        assert builder.build_feature_set(toy_manifest()).status == "complete"
+        assert builder.load_features("v1")["date"].n_unique() == days
+        shutil.rmtree(tmp_path / "lake")
 
 
 def test_a_build_writes_the_version_that_the_contract_shows(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_cuts_are_shared_out_over_the_sessions():
     assert set(shares.values()) == {6, 7}
     assert shares == share_cuts(["b", "c", "a"], 20, seed=5)
     assert sum(share_cuts([str(day) for day in range(100)], 20).values()) == 20
-    assert density_for(3, 20) == pytest.approx(0.0375)
+    assert density_for(3, 20) == pytest.approx(0.012)
     assert density_for(500, 20) == 1.0
 
 
@@ -189,6 +189,17 @@ def test_thinning_keeps_a_share_of_the_time_and_all_rows_near_a_cut():
     assert set(far // second_ns) <= set(near)
     small = frame.head(5_000)
     assert thinned({"x": small}, 0.1)["x"].equals(small.collect())
+
+
+def test_thinning_keeps_seconds_whole_and_less_of_the_context():
+    second_ns = 1_000_000_000
+    frame = pl.LazyFrame({"ts_event_ns": pl.int_range(0, 400_000, eager=True) * (second_ns // 20)})
+    until_ns = 10_000 * second_ns
+    kept = thinned({"x": frame}, 0.1, context_until_ns=until_ns)["x"]["ts_event_ns"]
+    recent = kept.filter(kept >= until_ns)
+    assert recent.len() == pytest.approx(20_000, rel=0.1)
+    assert set((recent // second_ns).value_counts()["count"]) == {20}
+    assert kept.len() - recent.len() == pytest.approx(20_000 / 8, rel=0.2)
 
 
 def test_an_absurd_future_of_files_is_that_of_frames():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Final
 
 import polars as pl
@@ -80,20 +80,23 @@ def with_greeks(
     Needs:  `forward` and strike (points), `years` (positive or null), right (`C` or `P`).
     Shape:  the same rows, with `delta` and `gamma`; null where `forward` or `years` is null.
     """
+    start, delta, gamma = _greeks(rate, volatility, forward, years)
+    signed = (pl.col("_d1") * pl.col("_sign")).alias("_signed")
+    return options.with_columns(start).with_columns(signed).with_columns(delta, gamma).drop("_d1", "_sign", "_signed")
+
+
+@cache
+def _greeks(rate: float, volatility: float, forward: str, years: str) -> tuple[list[pl.Expr], pl.Expr, pl.Expr]:
+    """d1 and the sign of the right; then delta and gamma of those."""
     price, left = pl.col(forward), pl.col(years)
     deviation = volatility * left.sqrt()
     sign = pl.when(pl.col("right") == "C").then(1.0).otherwise(-1.0)
     discount = (left * -rate).exp()
     d1 = pl.col("_d1")
-    return (
-        options.with_columns(_d1=(price / pl.col("strike")).log() / deviation + deviation * 0.5, _sign=sign)
-        .with_columns(_signed=d1 * pl.col("_sign"))
-        .with_columns(
-            delta=pl.col("_sign") * discount * normal_cdf(pl.col("_signed")),
-            gamma=discount * normal_density(d1) / (price * deviation),
-        )
-        .drop("_d1", "_sign", "_signed")
-    )
+    start = [((price / pl.col("strike")).log() / deviation + deviation * 0.5).alias("_d1"), sign.alias("_sign")]
+    delta = pl.col("_sign") * discount * normal_cdf(pl.col("_signed"))
+    gamma = discount * normal_density(d1) / (price * deviation)
+    return start, delta.alias("delta"), gamma.alias("gamma")
 
 
 def _quotient(top: Sequence[float], bottom: Sequence[float], x: pl.Expr) -> pl.Expr:

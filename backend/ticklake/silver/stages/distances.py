@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import polars as pl
 
 from ticklake.silver.stage import ColumnSpec, Stage, StageParameters
-from ticklake.silver.stages.event_features import check_ascending, feature
+from ticklake.silver.stages.event_features import (
+    check_ascending,
+    column,
+    feature,
+    floats,
+    instants,
+    last_of,
+    rows_by,
+    with_columns,
+)
 from ticklake.silver.stages.levels import LEVEL_KINDS
 
 if TYPE_CHECKING:
@@ -43,33 +53,20 @@ def add_distances(events: pl.LazyFrame, levels: pl.LazyFrame, *, stacking_points
     Needs:  events: ts_event_ns, kind, level_price, entry_price, atr; levels: kind, level_price, valid_from_ns; by time.
     Shape:  the rows of `events` in their order.
     """
-    with_levels = events
+    rows, lines = pl.collect_all([events, levels.select("kind", "level_price", "valid_from_ns")])
+    t, spot, atr, tested = instants(rows), floats(rows, "entry_price"), floats(rows, "atr"), floats(rows, "level_price")
+    atr = np.where(atr > 0, atr, np.nan)
+    in_points, in_atr, near = [], [], {within: np.zeros(rows.height, np.int32) for within in stacking_points}
     for kind in LEVEL_KINDS:
-        known = levels.filter(pl.col("kind") == kind).select("valid_from_ns", pl.col("level_price").alias(_at(kind)))
-        with_levels = with_levels.join_asof(
-            known, left_on="ts_event_ns", right_on="valid_from_ns", strategy="backward", coalesce=True
-        )
-        with_levels = with_levels.select(pl.exclude("valid_from_ns"))
-    atr = pl.when(pl.col("atr") > 0).then(pl.col("atr"))
-    points = {kind: pl.col("entry_price") - pl.col(_at(kind)) for kind in LEVEL_KINDS}
-    return with_levels.with_columns(
-        *(away.alias(f"distance_{kind.lower()}_points") for kind, away in points.items()),
-        *((away / atr).alias(f"distance_{kind.lower()}_atr") for kind, away in points.items()),
-        *(_stacked(within).alias(f"stacking_{within}") for within in stacking_points),
-    ).drop([_at(kind) for kind in LEVEL_KINDS])
-
-
-def _at(kind: str) -> str:
-    return f"_level_{kind}"
-
-
-def _stacked(within_points: int) -> pl.Expr:
-    near = [
-        ((pl.col(_at(kind)) - pl.col("level_price")).abs() <= within_points).fill_null(value=False)
-        & (pl.col("kind") != kind)
-        for kind in LEVEL_KINDS
-    ]
-    return pl.sum_horizontal([is_near.cast(pl.Int32) for is_near in near])
+        line = lines.filter(pl.col("kind") == kind)
+        level = last_of(floats(line, "level_price"), rows_by(instants(line, "valid_from_ns"), t))
+        in_points.append(column(f"distance_{kind.lower()}_points", spot - level))
+        in_atr.append(column(f"distance_{kind.lower()}_atr", (spot - level) / atr))
+        is_other = (rows["kind"] != kind).to_numpy()
+        for within, count in near.items():
+            count += is_other & (np.abs(level - tested) <= within)
+    stacked = [pl.Series(f"stacking_{within}", count) for within, count in near.items()]
+    return with_columns(rows, [*in_points, *in_atr, *stacked])["events"]
 
 
 def _run(frames: Frames, parameters: DistanceParameters, session: SessionWindow) -> Frames:

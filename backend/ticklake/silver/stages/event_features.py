@@ -115,7 +115,8 @@ def column(name: str, values: Floats) -> pl.Series:
 
 def with_columns(events: pl.DataFrame, columns: Sequence[pl.Series]) -> Frames:
     """The frame `events` with more columns, as a stage returns it."""
-    return {"events": events.with_columns(columns).lazy()}
+    is_new = not any(values.name in events.columns for values in columns)
+    return {"events": (events.hstack(list(columns)) if is_new else events.with_columns(columns)).lazy()}
 
 
 def feature(

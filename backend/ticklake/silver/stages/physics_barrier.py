@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from ticklake.silver.stages.event_features import (
     ASK,
     BID,
     BOOK_LEVELS,
+    Bools,
     Floats,
     Ints,
     column,
@@ -102,6 +104,7 @@ def barrier_columns(
     return [*columns, pl.DataFrame(columns).select(barrier_state(thresholds)).to_series()]
 
 
+@cache
 def barrier_state(thresholds: BarrierThresholds) -> pl.Expr:
     """The first that holds; null without a book.
 
@@ -130,6 +133,7 @@ def barrier_state(thresholds: BarrierThresholds) -> pl.Expr:
     )
 
 
+@cache
 def _resting(side: str, reach_points: float) -> pl.Expr:
     """Contracts of a side within reach of its best price; null when the side is empty."""
     best = pl.col(f"{side}_px_1")
@@ -174,14 +178,16 @@ def _flows(
         .collect()
     )
     is_silent = rows_by(times, t) == rows_by(times, t - window_ns)
+    when, size = instants(near), floats(near, "action_size")
+    flags = {name: near[name].fill_null(value=False).to_numpy() for name in (*_FLOWS, ASK, BID)}
 
     def flow(name: str) -> Floats:
-        sides = [_sum_in(near.filter(pl.col(name), pl.col(resting)), t, window_ns) for resting in (ASK, BID)]
+        sides = [_sum_in(when, size, flags[name] & flags[resting], t, window_ns) for resting in (ASK, BID)]
         return np.where(is_silent, np.nan, np.where(is_ask, *sides))
 
     return flow("added"), flow("canceled"), flow("filled")
 
 
-def _sum_in(rows: pl.DataFrame, t: Ints, window_ns: int) -> Floats:
-    times, size = instants(rows), floats(rows, "action_size")
+def _sum_in(times: Ints, size: Floats, chosen: Bools, t: Ints, window_ns: int) -> Floats:
+    times, size = times[chosen], size[chosen]
     return sum_by(size, rows_by(times, t)) - sum_by(size, rows_by(times, t - window_ns))

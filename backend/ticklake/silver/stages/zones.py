@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from ticklake.silver.stage import ColumnSpec, Role, Stage, StageParameters
+from ticklake.silver.stages.event_features import floats, instants, last_of, rows_by
 from ticklake.silver.stages.levels import LEVEL_KINDS
 
 if TYPE_CHECKING:
@@ -59,41 +61,56 @@ def price_steps(trades: pl.LazyFrame, bars: pl.LazyFrame, parameters: ZoneParame
     )
 
 
-def entries(steps: pl.LazyFrame, levels: pl.LazyFrame, kind: str, *, outside_ns: int) -> pl.LazyFrame:
-    """The steps that enter the zone of one kind of level from outside, level and width as of the step.
+def entries(steps: pl.DataFrame, levels: pl.DataFrame, *, outside_ns: int) -> pl.DataFrame:
+    """The steps that enter the zone of a level from outside, level and width as of the step.
 
     A step enters when its price lies in [level - w, level + w] and the price before it did not: the zone stands still
     and the price moves, so a level that comes over a resting price makes no event. It comes from outside when the price
     was last inside at least `outside_ns` ago, or never yet.
 
-    Needs:  `steps` of one session from its first on, see `price_steps`.
-    Shape:  columns of `steps`, with kind, level_price and direction (1: from below, -1: from above); one row per
-            instant and direction, the first.
+    Needs:  `steps` of one session from its first on, see `price_steps`; levels: kind, level_price, valid_from_ns, by
+            time.
+    Shape:  columns of `steps`, with kind, level_price and direction (1: from below, -1: from above); one row per kind,
+            instant and direction, the first; by kind, then in the order of the steps.
     """
-    line = levels.filter(pl.col("kind") == kind).select("level_price", pl.col("valid_from_ns").alias("ts_event_ns"))
-    level, width, now_ns = pl.col("level_price"), pl.col("zone_points"), pl.col("ts_event_ns")
-    is_inside = (pl.col("price") - level).abs() <= width
-    was_inside = (pl.col("before") - level).abs() <= width  # until this step: the price rested there
-    last_inside_ns = pl.when(is_inside | was_inside).then(now_ns).forward_fill().shift(1)
-    is_from_outside = last_inside_ns.is_null() | (now_ns - last_inside_ns >= outside_ns)
+    now, price, before = instants(steps), floats(steps, "price"), floats(steps, "before")
+    width, place = floats(steps, "zone_points"), np.arange(steps.height)
+    found_rows, found_levels = [], []
+    for kind in LEVEL_KINDS:
+        line = levels.filter(pl.col("kind") == kind)
+        level = last_of(floats(line, "level_price"), rows_by(instants(line, "valid_from_ns"), now))
+        is_inside = np.abs(price - level) <= width
+        was_inside = np.abs(before - level) <= width  # until this step: the price rested there
+        last_inside = np.full(place.size, -1)
+        last_inside[1:] = np.maximum.accumulate(np.where(is_inside | was_inside, place, -1))[:-1]
+        is_from_outside = (last_inside < 0) | (now - now[last_inside] >= outside_ns)
+        rows = np.flatnonzero(is_inside & ~was_inside & is_from_outside)
+        found_rows.append(rows)
+        found_levels.append(level[rows])
+    row, level = np.concatenate(found_rows), np.concatenate(found_levels)
+    kinds = np.repeat(np.arange(len(LEVEL_KINDS)), [rows.size for rows in found_rows])
     return (
-        steps.join_asof(line, on="ts_event_ns", strategy="backward")
-        .filter(is_inside & ~was_inside & is_from_outside)
+        steps[row]
         .with_columns(
-            kind=pl.lit(kind),
-            direction=pl.when(pl.col("before") < level).then(1).otherwise(-1).cast(pl.Int8),
+            pl.Series("kind", LEVEL_KINDS)[kinds],
+            pl.Series("level_price", level),
+            pl.Series("direction", np.where(before[row] < level, 1, -1), dtype=pl.Int8),
         )
-        .unique(["ts_event_ns", "direction"], keep="first", maintain_order=True)
+        .unique(["kind", "ts_event_ns", "direction"], keep="first", maintain_order=True)
     )
 
 
 def _run(frames: Frames, parameters: ZoneParameters, session: SessionWindow) -> Frames:
-    known_from_ns = frames["front_month"].select("known_from_ns").collect().item()
     trades = frames["trades"].filter(~pl.col("is_lookback"))
-    steps = price_steps(trades, frames["bars_1min"], parameters)
-    outside_ns = round(parameters.outside_s * 10**9)
-    found = pl.concat([entries(steps, frames["levels"], kind, outside_ns=outside_ns) for kind in LEVEL_KINDS])
-    events = found.filter(pl.col("ts_event_ns") >= known_from_ns)
+    steps, levels, front_month = pl.collect_all(
+        [
+            price_steps(trades, frames["bars_1min"], parameters),
+            frames["levels"].select("kind", "level_price", "valid_from_ns"),
+            frames["front_month"].select("known_from_ns"),
+        ]
+    )
+    found = entries(steps, levels, outside_ns=round(parameters.outside_s * 10**9))
+    events = found.lazy().filter(pl.col("ts_event_ns") >= front_month.item())
     return {"events": _named(events, session, tick_points=parameters.tick_points)}
 
 
