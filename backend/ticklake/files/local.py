@@ -114,6 +114,9 @@ class LocalFiles:
         if os.path.isdir(folder) and not os.access(parent, os.W_OK):
             return  # not ours to have made
         self.make_folder(parent)
+        if not os.path.isdir(parent):  # somebody removed it after we had made it: forget what we knew
+            self._durable_folders.clear()
+            self.make_folder(parent)
         with _sorted_errors("mkdir", folder):
             try:
                 os.mkdir(folder, FOLDER_MODE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -203,3 +204,11 @@ def test_a_link_across_disks_is_a_disk_error(tmp_path: Path) -> None:
     files.create(f"{tmp_path}/a").close()
     with pytest.raises(DiskError, match="link"):
         files.link(f"{tmp_path}/a", f"{other}/ticklake-test-{os.getpid()}")
+
+
+def test_a_folder_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
+    files = LocalFiles()
+    files.make_folder(f"{tmp_path}/lake/a")
+    shutil.rmtree(tmp_path / "lake")
+    files.make_folder(f"{tmp_path}/lake/b/c")
+    assert (tmp_path / "lake/b/c").is_dir()
