@@ -78,7 +78,13 @@ def test_modules_do_nothing_when_imported() -> None:
 
 
 def test_locks_name_no_host_and_no_machine() -> None:
-    for name in ("requirements.lock", "requirements-test.lock", "tests/e2e/node/package-lock.json"):
+    for name in (
+        "requirements.lock",
+        "requirements-test.lock",
+        "deploy/requirements-image.lock",
+        "deploy/requirements-build.lock",
+        "tests/e2e/node/package-lock.json",
+    ):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "://" not in text, name
         assert "--index-url" not in text.replace("--no-emit-index-url", ""), name
