@@ -157,7 +157,7 @@ def check(output: OutputOption = Output.TABLE, data: DataOption = None, store: S
 
 
 @contextmanager
-def _open(data: Path | None, store: Path | None) -> Iterator[DecisionStore]:
+def _open(data: str | None, store: Path | None) -> Iterator[DecisionStore]:
     folder = store or find_place(data).data_root.joinpath(*_FOLDER)
     if not folder.is_dir():
         raise NoDataError(f"no decisions are stored below {folder}; give --store or --data")

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ticklake.assemble import build_bus, build_service
 from ticklake.base.clock import SystemClock
-from ticklake.base.errors import CheckFailedError
+from ticklake.base.errors import CheckFailedError, UsageError
 from ticklake.base.logs import set_up_logs
 from ticklake.base.settings import Settings
 from ticklake.base.settings_groups import BronzeSettings, GoldSettings, HttpSettings, NatsSettings
@@ -59,6 +59,10 @@ def demo(
     Exit code 0 only if the books balance, every file is whole, and the features built from them pass their checks;
     3 otherwise.
     """
+    if data is not None and data.parts[:1] == ("s3:",):
+        raise UsageError(
+            "the demo plays in a local folder; for a lake in a bucket run `ticklake serve --data s3://...`"
+        )
     root = data.expanduser().absolute() if data is not None else Path(tempfile.mkdtemp(prefix="ticklake-demo-"))
     set_up_logs("warning")
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -16,6 +16,7 @@ from ticklake.base.logs import set_up_logs
 from ticklake.base.settings import load_settings
 from ticklake.cli.doctor_machine import check_machine
 from ticklake.cli.doctor_nats import check_nats
+from ticklake.cli.doctor_store import check_store
 from ticklake.cli.finding import Grade
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.sink.tier import make_catalog
@@ -23,7 +24,7 @@ from ticklake.sink.tier import make_catalog
 
 def doctor(
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Leave out the NATS server.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave out the NATS server and the object store.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check this machine and its NATS server before they matter. Exit code 3 when a check fails."""
@@ -32,6 +33,7 @@ def doctor(
     clock = SystemClock()
     findings = list(check_machine(settings, clock))
     if not offline:
+        findings += check_store(settings, clock)
         catalog = make_catalog(settings)
         streams = [(name, [table.subject for table in tables]) for name, tables in catalog.streams().items()]
         findings += asyncio.run(check_nats(settings, clock, streams=streams))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import pyarrow as pa
 import typer
@@ -14,12 +14,18 @@ from ticklake.base.errors import CheckFailedError, UsageError
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, StateOption, find_place
 from ticklake.cli.recipes import Engine, write_recipe
+from ticklake.files.object_path import ObjectPath
 from ticklake.readers.lake import Lake
 from ticklake.readers.quarantine import NAME as QUARANTINE
 from ticklake.readers.relation import Relation
 from ticklake.readers.report import VerifyReport
 from ticklake.readers.summary import Holding, partitions, total
 from ticklake.readers.verify import verify_lake
+
+_DEEP: Final = (
+    "Decode every page and compare rows, folders, footers. In a bucket only this reads the bytes; without it the size "
+    "and the checksum stored with each object are compared with the books."
+)
 
 
 class SqlOutput(StrEnum):
@@ -91,7 +97,7 @@ def recipe(
 
 def verify(
     table: Annotated[str | None, typer.Argument(help="Check the files of this table only.")] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Decode every page and compare rows, folders, footers.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help=_DEEP)] = False,
     output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Form of the report.")] = ReportOutput.TABLE,
     data: DataOption = None,
     state: StateOption = None,
@@ -103,12 +109,12 @@ def verify(
     if output is ReportOutput.JSON:
         show_json(report.to_dict())
     else:
-        _show_report(report)
+        _show_report(report, reads_bytes=not isinstance(place.data_root, ObjectPath))
     if not report.is_ok:
         raise CheckFailedError(f"{max(len(report.problems), 1)} problems found; each names its next step")
 
 
-def _show_report(report: VerifyReport) -> None:
+def _show_report(report: VerifyReport, *, reads_bytes: bool) -> None:
     counts = ["received", "stored", "quarantined", "duplicates", "waiting", "missing", "rows", "retired"]
     books = [
         {
@@ -126,7 +132,8 @@ def _show_report(report: VerifyReport) -> None:
         for book in report.books
     ]
     show_rows(books, columns=["stream", *counts, "balanced"])
-    how = "every page decoded" if report.is_deep else "every byte checked"
+    how = "every byte checked" if reads_bytes else "sizes and stored checksums compared; --deep reads the bytes"
+    how = "every page decoded" if report.is_deep else how
     typer.echo(f"\n{report.files:,} files, {report.rows:,} rows, {report.bytes:,} bytes: {how}")
     if report.pending:
         typer.echo(f"{len(report.pending)} files of a commit under way were left out")

@@ -9,10 +9,17 @@ from typing import Annotated
 import typer
 
 from ticklake.base.settings import load_settings
+from ticklake.files.place import Place, lake_place
 from ticklake.readers.lake import Lake, open_lake
 
-DataOption = Annotated[
-    Path | None, typer.Option("--data", "--data-root", help="Folder of the lake [default: TICKLAKE_DATA_ROOT]")
+DataOption = Annotated[  # text: a path would fold the slashes of an address
+    str | None,
+    typer.Option(
+        "--data",
+        "--data-root",
+        metavar="PLACE",
+        help="The lake: a folder, or s3://bucket/prefix [default: TICKLAKE_DATA_ROOT]",
+    ),
 ]
 StateOption = Annotated[
     Path | None,
@@ -21,10 +28,10 @@ StateOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LakePlace:
     """Where the lake and its state lie."""
 
-    data_root: Path
+    data_root: Place
     state_dir: Path | None
 
     def open(self) -> Lake:
@@ -32,11 +39,11 @@ class Place:
         return open_lake(self.data_root)
 
 
-def find_place(data: Path | None = None, state: Path | None = None) -> Place:
+def find_place(data: str | None = None, state: Path | None = None) -> LakePlace:
     """From the options, else from the settings.
 
     Raises:
-        ConfigError: the settings are wrong.
+        ConfigError: the settings are wrong, or the client of object stores is missing.
     """
     settings = load_settings(data_root=data, state_dir=state)
-    return Place(Path(settings.data_root), settings.state_dir)
+    return LakePlace(lake_place(settings), settings.state_dir)

@@ -4,61 +4,51 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from ticklake.cli.recipe_parts import Engine as Engine
+from ticklake.cli.recipe_parts import block, partitioning, polars_types, spark_casts
+from ticklake.cli.recipes_bucket import bucket_recipe
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.readers.relation import Relation
 from ticklake.readers.sql import hive_types, text
 
 
-class Engine(StrEnum):
-    """What the snippet is for."""
-
-    DUCKDB = "duckdb"
-    POLARS = "polars"
-    PANDAS = "pandas"
-    PYARROW = "pyarrow"
-    SPARK = "spark"
-
-
-def write_recipe(engine: Engine, relation: Relation, root: Path) -> str:
+def write_recipe(engine: Engine, relation: Relation, root: Place) -> str:
     """A Python program that reads the whole table and prints it.
 
     It pins the types of the partition columns, because an engine that guesses reads `symbol=001` as the number 1.
+    For a bucket it names the store, but no key: those it takes from AWS_* variables.
     """
-    return _RECIPES[engine](relation, root / relation.folder)
+    folder = root / relation.folder
+    if isinstance(folder, ObjectPath):
+        return bucket_recipe(engine, relation, folder)
+    return _RECIPES[engine](relation, folder)
 
 
 def _duckdb(relation: Relation, folder: Path) -> str:
     pattern = f"{glob.escape(str(folder))}/**/*.parquet"
     options = f"hive_partitioning = true, hive_types = {hive_types(relation)}"
     query = f"SELECT * FROM read_parquet({text(pattern)},\n  {options})"  # noqa: S608 - quoted
-    return f"import duckdb\n\nquery = {_block(query)}\nrows = duckdb.sql(query)\nprint(rows)\n"
+    return f"import duckdb\n\nquery = {block(query)}\nrows = duckdb.sql(query)\nprint(rows)\n"
 
 
 def _polars(relation: Relation, folder: Path) -> str:
-    kinds = {"date": "pl.Date", "hour": "pl.Int8"}
-    types = ", ".join(f'"{key}": {kinds.get(key, "pl.String")}' for key in relation.keys)
     return (
         "import polars as pl\n\n"
         f"folder = {str(folder)!r}\n"
-        f"rows = pl.scan_parquet(folder, hive_partitioning=True, hive_schema={{{types}}})\n"
+        f"rows = pl.scan_parquet(folder, hive_partitioning=True, hive_schema={{{polars_types(relation)}}})\n"
         "print(rows.collect())\n"
     )
-
-
-def _partitioning(relation: Relation) -> str:
-    kinds = {"date": "pa.date32()", "hour": "pa.int8()"}
-    fields = ", ".join(f'("{key}", {kinds.get(key, "pa.string()")})' for key in relation.keys)
-    return f'partitions = ds.partitioning(pa.schema([{fields}]), flavor="hive")\n'
 
 
 def _pyarrow(relation: Relation, folder: Path) -> str:
     return (
         "import pyarrow as pa\nimport pyarrow.dataset as ds\n\n"
         f"folder = {str(folder)!r}\n"
-        f"{_partitioning(relation)}"
+        f"{partitioning(relation)}"
         'rows = ds.dataset(folder, format="parquet", partitioning=partitions).to_table()\n'
         "print(rows)\n"
     )
@@ -68,7 +58,7 @@ def _pandas(relation: Relation, folder: Path) -> str:
     return (
         "import pandas as pd\nimport pyarrow as pa\nimport pyarrow.dataset as ds\n\n"
         f"folder = {str(folder)!r}\n"
-        f"{_partitioning(relation)}"
+        f"{partitioning(relation)}"
         "# Arrow-backed columns: integers with nulls stay integers, times stay exact\n"
         'rows = pd.read_parquet(folder, partitioning=partitions, dtype_backend="pyarrow")\n'
         "print(rows)\n"
@@ -76,11 +66,6 @@ def _pandas(relation: Relation, folder: Path) -> str:
 
 
 def _spark(relation: Relation, folder: Path) -> str:
-    casts = "".join(
-        f'    .withColumn("{key}", F.col("{key}").cast("{kind}"))\n'
-        for key, kind in (("date", "date"), ("hour", "tinyint"))
-        if key in relation.keys
-    )
     return (
         "from pyspark.sql import SparkSession, functions as F\n\n"
         "spark = (\n"
@@ -91,15 +76,10 @@ def _spark(relation: Relation, folder: Path) -> str:
         ")\n"
         "rows = (\n"
         f"    spark.read.parquet({str(folder)!r})\n"
-        f"{casts}"
+        f"{spark_casts(relation)}"
         ")\n"
         "rows.show()\n"
     )
-
-
-def _block(query: str) -> str:
-    """The query as a Python literal, over several lines when that is safe."""
-    return f'"""{query}"""' if '"' not in query and "\\" not in query else repr(query)
 
 
 _RECIPES: Final[Mapping[Engine, Callable[[Relation, Path], str]]] = {

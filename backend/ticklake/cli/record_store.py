@@ -36,7 +36,7 @@ EndOption = Annotated[str | None, typer.Option("--end", help="Last time, include
 
 
 @contextmanager
-def open_records(data: Path | None, dsn: str | None, *, make: bool = False) -> Iterator[DataStore]:
+def open_records(data: str | None, dsn: str | None, *, make: bool = False) -> Iterator[DataStore]:
     """The store that the options name.
 
     Args:

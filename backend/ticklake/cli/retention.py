@@ -99,12 +99,12 @@ def export(output: OutputOption = Output.JSON, data: DataOption = None, state: S
     show_rows(_look_at_all(data, state).rows(), output, columns=_COLUMNS)
 
 
-def _open(data: Path | None, state: Path | None) -> Retention:
+def _open(data: str | None, state: Path | None) -> Retention:
     place = find_place(data, state)
     return Retention(place.data_root, state_dir=place.state_dir, shelves=record_shelves(place.data_root))
 
 
-def _look_at_all(data: Path | None, state: Path | None) -> RetentionReport:
+def _look_at_all(data: str | None, state: Path | None) -> RetentionReport:
     retention = _open(data, state)
     return retention.purge([RetentionPolicy(kind, max_age_days=_FOREVER_DAYS) for kind in retention.kinds])
 

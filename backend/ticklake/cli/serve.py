@@ -23,7 +23,9 @@ from ticklake.cli.loop import new_event_loop
 
 def serve(
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with settings and tables.")] = None,
-    data_root: Annotated[Path | None, typer.Option("--data", "--data-root", help="Folder of the lake.")] = None,
+    data_root: Annotated[
+        str | None, typer.Option("--data", "--data-root", help="The lake: a folder, or s3://bucket/prefix.")
+    ] = None,
     state_dir: Annotated[
         Path | None, typer.Option("--state", "--state-dir", help="Folder of the log; local disk.")
     ] = None,

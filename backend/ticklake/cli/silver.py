@@ -163,7 +163,7 @@ def report(
     typer.echo(write_report(find_place(data).data_root, version, out))
 
 
-def _builder(data: Path | None) -> SilverFeatureBuilder:
+def _builder(data: str | None) -> SilverFeatureBuilder:
     return SilverFeatureBuilder(find_place(data).data_root)
 
 

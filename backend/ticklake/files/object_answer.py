@@ -69,7 +69,8 @@ def explain(url: str, error: Exception) -> str:
         return f"{url}: the store refuses us ({said}); check the access key and what it may do"
     if answer is Answer.NO_BUCKET:
         return f"{url}: the bucket is not there ({said}); make it, or correct its name and region"
-    return f"{url}: the store does not answer as it should ({said or _shortened(text)}); it is tried again"
+    said = said or _shortened(text)
+    return f"{url}: the store does not answer as it should ({said}); see that it runs and is reached, then try again"
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:

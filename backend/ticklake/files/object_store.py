@@ -25,6 +25,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
 
+import google_crc32c
 import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -44,6 +45,7 @@ from ticklake.files.s3_access import S3Access, known_access
 _ATTEMPTS: Final = 4
 _BACKOFF_S: Final = (0.05, 1.0)  # first and longest pause; the caller waits longer, and for as long as it takes
 _SHA256: Final = "sha256"
+_CRC32C: Final = "crc32c"  # as in the books of a lake, so that a check need not read the bytes
 _TOKEN: Final = "token"  # noqa: S105 - of a call, no secret
 _CONNECT_TIMEOUT_S: Final = 5
 _ERRORS: Final = (BaseError, OSError)
@@ -65,6 +67,7 @@ class ObjectInfo:
         modified_ns: last change, UTC ns, as precise as the store keeps it.
         sha256: of the bytes, when we wrote it and `head` was asked; listings do not say.
         token: of the call of `create` that stored it, likewise.
+        crc32c: of the bytes, eight lower-case hex digits, likewise.
     """
 
     key: str
@@ -72,6 +75,7 @@ class ObjectInfo:
     modified_ns: int
     sha256: str | None = None
     token: str | None = None
+    crc32c: str | None = None
 
 
 def open_store(bucket: str, access: S3Access | None = None) -> ObjectStore:
@@ -124,7 +128,7 @@ class ObjectStore:
             StoreUnavailableError: what became of it is unknown; call again with the same bytes, as often as needed.
             ConditionalWritesError: the store has no conditional writes.
         """
-        marks = {_SHA256: hashlib.sha256(content).hexdigest(), _TOKEN: token}
+        marks = {**_checksums(content), _TOKEN: token}
         for attempt in range(_ATTEMPTS):
             answer = self._try_create(key, content, marks)
             if answer is None:
@@ -147,7 +151,7 @@ class ObjectStore:
         Raises:
             StoreUnavailableError: old or new bytes are there; call again.
         """
-        self._put(key, content, {_SHA256: hashlib.sha256(content).hexdigest()})
+        self._put(key, content, _checksums(content))
 
     def get(self, key: str) -> bytes:
         """All bytes. Raises NotStoredError (a FileNotFoundError), StoreUnavailableError."""
@@ -175,7 +179,8 @@ class ObjectStore:
         """Names of the folders directly below `prefix/`, and the objects there, both in order. Raises as `list`."""
         found = self._call("list", prefix, lambda: obstore.list_with_delimiter(self._store, prefix or None))
         folders = sorted(folder.rstrip("/").rsplit("/", 1)[-1] for folder in found["common_prefixes"])
-        return folders, sorted((_info(each) for each in found["objects"]), key=lambda info: info.key)
+        objects = [each for each in found["objects"] if each["path"] != prefix]  # some stores list an emptied folder
+        return folders, sorted(map(_info, objects), key=lambda info: info.key)
 
     def delete(self, key: str) -> None:
         """Remove an object; fine when there is none. Raises StoreUnavailableError."""
@@ -284,6 +289,10 @@ def _opened(bucket: str, access: S3Access) -> ObjectStore:
     return ObjectStore(bucket, access)
 
 
+def _checksums(content: bytes) -> dict[str, str]:
+    return {_SHA256: hashlib.sha256(content).hexdigest(), _CRC32C: f"{google_crc32c.value(content):08x}"}
+
+
 def _sent(marks: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in marks.items() if value}
 
@@ -291,4 +300,6 @@ def _sent(marks: dict[str, str]) -> dict[str, str]:
 def _info(found: Any, marks: Mapping[str, str] | None = None) -> ObjectInfo:
     marks = marks or {}
     modified_ns = int(found["last_modified"].timestamp() * 1_000_000) * 1_000
-    return ObjectInfo(found["path"], found["size"], modified_ns, marks.get(_SHA256), marks.get(_TOKEN))
+    return ObjectInfo(
+        found["path"], found["size"], modified_ns, marks.get(_SHA256), marks.get(_TOKEN), crc32c=marks.get(_CRC32C)
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date as Date  # noqa: N812 - `date` is a parameter everywhere below
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from ticklake.base.errors import NoDataError, UsageError
+from ticklake.files.place import Place
 from ticklake.readers import scan
 from ticklake.readers.dates import available_dates
 from ticklake.readers.frames import Frame, as_frame
@@ -35,7 +35,7 @@ class BronzeReader:
     that names it: nothing is left out silently.
     """
 
-    def __init__(self, data_root: Path | str | None = None, *, tables: TableCatalog | None = None) -> None:
+    def __init__(self, data_root: Place | str | None = None, *, tables: TableCatalog | None = None) -> None:
         self._root, self._tables = find_place(data_root, tables)
         self._front_months: dict[tuple[object, ...], FrontMonth] = {}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
 from ticklake.base.errors import CorruptError, TickLakeError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.lake.layout import QUARANTINE_FOLDER
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
 from ticklake.readers.footer import Footer, decode_pages, footer_fault, read_footer
@@ -24,13 +26,23 @@ from ticklake.schema.partition import parse_folder
 _RESTORE: Final = "restore the file from a copy, or move it away and take its messages again from the stream"
 
 
-def check_content(root: Path, entry: LedgerEntry, file: LedgerFile, tables: TableCatalog) -> Iterator[Problem]:
-    """Compare the rows of one file with its footer, its folder and its line in the ledger."""
-    path = str(root / file.path)
+def check_content(
+    root: Place, entry: LedgerEntry, file: LedgerFile, tables: TableCatalog, *, content: bytes | None = None
+) -> Iterator[Problem]:
+    """Compare the rows of one file with its footer, its folder and its line in the ledger.
+
+    Args:
+        root: the data root.
+        entry: that names the file.
+        file: the file.
+        tables: the catalog.
+        content: all its bytes, when they were read before.
+    """
+    source = _source(root, file)
     relation = _relation(file, tables)
     try:
-        footer = read_footer(path)
-        rows = decode_pages(path)
+        footer = read_footer(source, content=content)
+        rows = decode_pages(source, content=content)
     except (FileNotFoundError, CorruptError) as error:
         yield Problem("unreadable_file", file.path, str(error), _RESTORE)
         return
@@ -47,7 +59,7 @@ def check_content(root: Path, entry: LedgerEntry, file: LedgerFile, tables: Tabl
 
 
 def check_sequences(
-    root: Path, entry: LedgerEntry, path: str, *, retired: Collection[str] = ()
+    root: Place, entry: LedgerEntry, path: str, *, retired: Collection[str] = ()
 ) -> Iterator[Problem]:  # fmt: skip
     """Every sequence of the segment is stored once: each taken message is there, none twice, none that was missing.
 
@@ -64,7 +76,7 @@ def check_sequences(
     columns = ["stream_seq", "message_row"]
     try:
         kept = [file for file in entry.files if file.path not in retired]
-        parts = [decode_pages(str(root / file.path), columns) for file in kept]
+        parts = [decode_pages(_source(root, file), columns) for file in kept]
     except (FileNotFoundError, CorruptError) as error:
         yield Problem("unreadable_file", path, str(error), _RESTORE)
         return
@@ -87,6 +99,11 @@ def check_sequences(
             yield Problem(
                 "wrong_sequences", path, f"sequences {first} to {last} are stored, yet called missing", _RESTORE
             )
+
+
+def _source(root: Place, file: LedgerFile) -> str | ObjectPath:
+    place = root / file.path
+    return place if isinstance(place, ObjectPath) else str(place)
 
 
 def _relation(file: LedgerFile, tables: TableCatalog) -> Relation | None:

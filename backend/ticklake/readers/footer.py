@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ticklake.base.errors import CorruptError
+from ticklake.files.object_path import ObjectPath
 from ticklake.readers.listing import DataFile, ForeignEntryError, TornFileError
+from ticklake.readers.object_reader import ObjectReader
 from ticklake.readers.relation import Relation
+from ticklake.readers.side_by_side import run_for
 
 KEY_PREFIX: Final = "ticklake."
 
@@ -33,23 +37,25 @@ class Footer:
     ranges: Mapping[str, tuple[object, object]]
 
 
-def read_footer(path: str, *, ranges_of: Sequence[str] = ()) -> Footer:
+def read_footer(source: str | ObjectPath, *, ranges_of: Sequence[str] = (), content: bytes | None = None) -> Footer:
     """Read the footer of one Parquet file.
 
     Args:
-        path: the file.
+        source: the path, or the object.
         ranges_of: columns whose value ranges are wanted.
+        content: all its bytes, when they were read before.
 
     Raises:
         FileNotFoundError: the file is gone.
         TornFileError: it has no readable footer.
+        StoreUnavailableError: the store does not answer, or does not let us in.
     """
     try:
-        metadata = pq.read_metadata(path)
+        metadata = pq.read_metadata(_opened(source, content))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise TornFileError(path, what=f"no readable Parquet footer ({error})") from error
+        raise TornFileError(str(source), what=f"no readable Parquet footer ({error})") from error
     stored = metadata.metadata or {}
     keys = {
         name.decode().removeprefix(KEY_PREFIX): value.decode(errors="replace")
@@ -81,21 +87,9 @@ def footer_fault(footer: Footer, relation: Relation) -> str | None:
 
 def find_culprit(files: Sequence[DataFile], relation: Relation) -> CorruptError | None:
     """The first file that cannot be read: by its footer, then, when all footers are good, by its pages."""
-    for file in files:
-        try:
-            fault = footer_fault(read_footer(file.path), relation)
-        except FileNotFoundError:
-            return TornFileError(file.path, what="the file vanished while it was read")
-        except CorruptError as torn:
-            return torn
-        if fault is not None:
-            return ForeignEntryError(file.path, what=fault)
-    for file in files:
-        try:
-            decode_pages(file.path)
-        except CorruptError as torn:
-            return torn
-    return None
+    run = run_for(files[0].stored if files else None)
+    by_footer = next(filter(None, run(partial(_footer_culprit, relation), files)), None)
+    return by_footer or next(filter(None, run(_page_culprit, files)), None)
 
 
 def name_the_culprit(files: Sequence[DataFile], relation: Relation, error: Exception) -> CorruptError:
@@ -104,20 +98,55 @@ def name_the_culprit(files: Sequence[DataFile], relation: Relation, error: Excep
     return find_culprit(files, relation) or CorruptError(unknown)
 
 
-def decode_pages(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def decode_pages(
+    source: str | ObjectPath, columns: Sequence[str] | None = None, *, content: bytes | None = None
+) -> pa.Table:
     """Decode every page of the file, checking each page's checksum.
+
+    Args:
+        source: the path, or the object.
+        columns: only the pages of these; all when None.
+        content: all its bytes, when they were read before.
 
     Raises:
         FileNotFoundError: the file is gone.
         TornFileError: a page is damaged.
+        StoreUnavailableError: the store does not answer, or does not let us in.
     """
+    if content is None and columns is None and isinstance(source, ObjectPath):
+        content = source.read_bytes()  # one request for all of it
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(_opened(source, content), page_checksum_verification=True) as file:
             return file.read(columns=columns)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
-        raise TornFileError(path, what=f"a page cannot be decoded ({error})") from error
+        raise TornFileError(str(source), what=f"a page cannot be decoded ({error})") from error
+
+
+def _opened(source: str | ObjectPath, content: bytes | None) -> str | ObjectReader | pa.BufferReader:
+    """What the Parquet reader takes."""
+    if content is not None:
+        return pa.BufferReader(content)
+    return ObjectReader(source) if isinstance(source, ObjectPath) else source
+
+
+def _footer_culprit(relation: Relation, file: DataFile) -> CorruptError | None:
+    try:
+        fault = footer_fault(read_footer(file.source), relation)
+    except FileNotFoundError:
+        return TornFileError(file.path, what="the file vanished while it was read")
+    except CorruptError as torn:
+        return torn
+    return ForeignEntryError(file.path, what=fault) if fault is not None else None
+
+
+def _page_culprit(file: DataFile) -> CorruptError | None:
+    try:
+        decode_pages(file.source)
+    except CorruptError as torn:
+        return torn
+    return None
 
 
 def _ranges(metadata: pq.FileMetaData, names: Sequence[str]) -> dict[str, tuple[object, object]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from ticklake.catalog.training_sets import read_metadata, set_names, set_versions
+from ticklake.files.place import Place
 from ticklake.readers import scan
 from ticklake.readers.dates import available_dates
 from ticklake.readers.frames import Frame, as_frame
@@ -24,7 +24,7 @@ SIGNALS: Final = "levels.signals"
 class GoldReader:
     """Reads the gold tier. Times, order and the three outcomes are those of `BronzeReader`."""
 
-    def __init__(self, data_root: Path | str | None = None, *, tables: TableCatalog | None = None) -> None:
+    def __init__(self, data_root: Place | str | None = None, *, tables: TableCatalog | None = None) -> None:
         self._root, self._tables = find_place(data_root, tables)
 
     def read_level_signals(

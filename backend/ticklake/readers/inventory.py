@@ -6,13 +6,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from ticklake.base.errors import CorruptError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.lake.layout import LEDGER_FOLDER, QUARANTINE_FOLDER
 from ticklake.lake.ledger import LedgerEntry, decode_entry
 from ticklake.readers.report import Problem
+from ticklake.readers.side_by_side import run_for
 from ticklake.schema.lookup import TableCatalog
 
 _BRONZE: Final = "bronze"
@@ -34,24 +36,21 @@ def maker_of(name: str) -> Maker | None:
     return Maker(found["writer"], found["lane"], int(found["segment"])) if found else None
 
 
-def data_files(root: Path, tables: TableCatalog) -> dict[str, int]:
+def data_files(root: Place, tables: TableCatalog) -> dict[str, int]:
     """Path (relative to the root) -> bytes of everything below the tables' folders and quarantine, no matter what."""
     folders = {_BRONZE, QUARANTINE_FOLDER, *(table.folder for table in tables if table.tier != _BRONZE)}
-    return {
-        os.path.relpath(path, root): size_bytes
-        for folder in sorted(folders)
-        for path, size_bytes in _walk(str(root / folder))
-    }
+    return {path: size_bytes for folder in sorted(folders) for path, size_bytes in _everything(root, folder)}
 
 
-def read_entries(root: Path) -> tuple[dict[str, LedgerEntry], list[Problem]]:
+def read_entries(root: Place) -> tuple[dict[str, LedgerEntry], list[Problem]]:
     """Path (relative to the root) -> ledger entry, and what cannot be read or is misplaced in the ledger's folder."""
     entries: dict[str, LedgerEntry] = {}
     problems: list[Problem] = []
-    for path, _ in sorted(_walk(str(root / LEDGER_FOLDER))):
-        relative = os.path.relpath(path, root)
+    paths = sorted(path for path, _ in _everything(root, LEDGER_FOLDER))
+    run = run_for(root)
+    for relative, content in zip(paths, run(lambda path: (root / path).read_bytes(), paths), strict=True):
         try:
-            entry = decode_entry(Path(path).read_bytes(), path=relative)
+            entry = decode_entry(content, path=relative)
         except CorruptError as error:
             problems.append(Problem("ledger_unreadable", relative, str(error), "restore the entry from a copy"))
             continue
@@ -64,7 +63,7 @@ def read_entries(root: Path) -> tuple[dict[str, LedgerEntry], list[Problem]]:
     return entries, problems
 
 
-def read_entry(root: Path, maker: Maker) -> LedgerEntry | None:
+def read_entry(root: Place, maker: Maker) -> LedgerEntry | None:
     """The entry of one segment as it is now; None when there is none (or none that can be read: the check says so)."""
     path = root / LEDGER_FOLDER / maker.writer / f"{maker.segment:012d}.json"
     try:
@@ -79,6 +78,17 @@ def by_writer(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
     for entry in sorted(entries, key=lambda entry: (entry.writer, entry.segment)):
         writers.setdefault(entry.writer, []).append(entry)
     return writers
+
+
+def _everything(root: Place, folder: str) -> Iterator[tuple[str, int]]:
+    """Path (relative to the root) and size of all that lies below a folder."""
+    if isinstance(root, ObjectPath):
+        start = len(root.key) + 1 if root.key else 0
+        for info in root.store.list_all((root / folder).key):
+            yield info.key[start:], info.size_bytes
+        return
+    for path, size_bytes in _walk(str(root / folder)):
+        yield os.path.relpath(path, root), size_bytes
 
 
 def _walk(path: str) -> Iterator[tuple[str, int]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from ticklake.catalog.lake_catalog import LakeCatalog
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.readers.bronze import BronzeReader
 from ticklake.readers.gold import GoldReader
 from ticklake.readers.listing import DataFile, list_files
@@ -25,11 +27,11 @@ from ticklake.readers.verify import verify_lake
 from ticklake.schema.lookup import TableCatalog
 
 
-def open_lake(data_root: Path | str | None = None, *, tables: TableCatalog | None = None) -> Lake:
+def open_lake(data_root: Place | str | None = None, *, tables: TableCatalog | None = None) -> Lake:
     """The lake at `data_root`. Opens nothing and locks nothing: a lake may be read while it is written.
 
     Args:
-        data_root: the folder; from the settings (`TICKLAKE_DATA_ROOT`, else ./data) when None.
+        data_root: a folder or `s3://bucket/prefix`; from the settings (`TICKLAKE_DATA_ROOT`, else ./data) when None.
         tables: the catalog; the built-in tables and those of the settings when None.
 
     Raises:
@@ -39,13 +41,13 @@ def open_lake(data_root: Path | str | None = None, *, tables: TableCatalog | Non
 
 
 class Lake:
-    """One lake on a local disk, for reading.
+    """One lake, on a local disk or in a bucket, for reading.
 
     Attributes:
-        data_root: its folder, absolute.
+        data_root: its place, absolute.
     """
 
-    def __init__(self, data_root: Path, tables: TableCatalog) -> None:
+    def __init__(self, data_root: Place, tables: TableCatalog) -> None:
         self.data_root = data_root
         self._tables = tables
 
@@ -125,10 +127,11 @@ class Lake:
         """Check books, sequences, names and checksums; see `readers.verify.verify_lake`.
 
         Args:
-            state_dir: the state folder; `{data_root}/_state` when None and there is one.
+            state_dir: the state folder, always on a local disk; `{data_root}/_state` when None and there is one.
             table: check the files of this table only.
             deep: decode every page too.
         """
-        if state_dir is None and (self.data_root / "_state").is_dir():
-            state_dir = self.data_root / "_state"
+        root = self.data_root
+        if state_dir is None and not isinstance(root, ObjectPath) and (root / "_state").is_dir():
+            state_dir = root / "_state"
         return verify_lake(self.data_root, state_dir, table, deep, tables=self._tables)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import google_crc32c
@@ -12,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from ticklake.base.errors import NoDataError, UsageError
+from ticklake.files.place import Place
 from ticklake.lake.layout import QUARANTINE_FOLDER
 from ticklake.readers.footer import decode_pages
 from ticklake.readers.listing import DataFile, check_ends, list_files
@@ -63,7 +63,7 @@ class RejectedRow:
 
 
 def list_rejected(
-    root: Path, *, table: str | None = None, reason: str | None = None, rows_max: int | None = None
+    root: Place, *, table: str | None = None, reason: str | None = None, rows_max: int | None = None
 ) -> list[RejectedRow]:
     """Rows of quarantine, newest first.
 
@@ -77,8 +77,8 @@ def list_rejected(
         CorruptError: a file cannot be read; the text names it.
     """
     found: list[RejectedRow] = []
-    for file in sorted(_files(root, table), key=lambda file: Path(file.path).parent.name + file.path, reverse=True):
-        rows = _rows(root, file)
+    for file in sorted(_files(root, table), key=lambda file: file.folder.rpartition("/")[2] + file.path, reverse=True):
+        rows = _rows(file)
         if reason is not None:
             rows = rows.filter(pl.col("reason") == reason)
         found += [_row(values) for values in rows.reverse().iter_rows(named=True)]
@@ -87,7 +87,7 @@ def list_rejected(
     return found
 
 
-def find_rejected(root: Path, row_id: str) -> RejectedRow:
+def find_rejected(root: Place, row_id: str) -> RejectedRow:
     """One row by its id.
 
     Raises:
@@ -98,14 +98,14 @@ def find_rejected(root: Path, row_id: str) -> RejectedRow:
     if parsed is None:
         raise UsageError(f"{row_id!r} is no id: take one from `ticklake quarantine ls`")
     for file in _files(root, None):
-        if _file_id(root, file) == parsed[1]:
-            rows = _rows(root, file).filter(pl.col("id") == row_id)
+        if _file_id(file) == parsed[1]:
+            rows = _rows(file).filter(pl.col("id") == row_id)
             if rows.height:
                 return _row(rows.row(0, named=True))
     raise NoDataError(f"no row {row_id} in quarantine: take an id from `ticklake quarantine ls`")
 
 
-def _files(root: Path, table: str | None) -> list[DataFile]:
+def _files(root: Place, table: str | None) -> list[DataFile]:
     selection = Selection(values=None if table is None else frozenset({table}))
     relation = relation_of_quarantine()
     files = list_files(root / relation.folder, relation.keys, selection)
@@ -113,19 +113,19 @@ def _files(root: Path, table: str | None) -> list[DataFile]:
     return files
 
 
-def _rows(root: Path, file: DataFile) -> pl.DataFrame:
+def _rows(file: DataFile) -> pl.DataFrame:
     """Rows of one file with `id` and `table`."""
-    frame = pl.from_arrow(decode_pages(file.path))
+    frame = pl.from_arrow(decode_pages(file.source))
     assert isinstance(frame, pl.DataFrame)
     table = file.folder.partition("/")[0].removeprefix("table=")
     places = pl.int_range(pl.len()).cast(pl.String)
-    return frame.with_columns(pl.lit(table).alias("table"), (pl.lit(f"{_file_id(root, file)}-") + places).alias("id"))
+    return frame.with_columns(pl.lit(table).alias("table"), (pl.lit(f"{_file_id(file)}-") + places).alias("id"))
 
 
 def _row(values: dict[str, Any]) -> RejectedRow:
     return RejectedRow(values.pop("id"), values)
 
 
-def _file_id(root: Path, file: DataFile) -> str:
-    relative = Path(file.path).relative_to(root).as_posix()
+def _file_id(file: DataFile) -> str:
+    relative = f"{QUARANTINE_FOLDER}/{file.folder}/{file.path.rpartition('/')[2]}"
     return f"{google_crc32c.value(relative.encode()):08x}"

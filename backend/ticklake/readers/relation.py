@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
 from ticklake.base.errors import UsageError
+from ticklake.files.place import Place
 from ticklake.schema.table import TableSpec
 
 _PARTITION_ARROW: Final[Mapping[str, pa.DataType]] = {"date": pa.date32(), "hour": pa.int8()}
@@ -88,7 +88,7 @@ def polars_schema(schema: pa.Schema) -> pl.Schema:
     return frame.schema
 
 
-def hive_schema(relation: Relation, root: Path) -> dict[str, pl.DataType]:
+def hive_schema(relation: Relation, root: Place) -> dict[str, pl.DataType]:
     """Fixed Polars types of everything in a path that looks like a partition, also above the lake (`/env=prod/lake`).
 
     Raises:

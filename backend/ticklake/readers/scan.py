@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import polars as pl
 
 from ticklake.base.errors import NoDataError, UsageError
+from ticklake.files.place import Place, place_of
 from ticklake.readers.footer import name_the_culprit
 from ticklake.readers.listing import DataFile, check_ends, has_files, list_files
 from ticklake.readers.query import EVERYTHING, Day, Instant, Selection, TimeRange, days_of, half_open, values_of
@@ -16,7 +16,7 @@ from ticklake.schema.table import TableSpec
 
 
 def scan_table(
-    root: Path | str,
+    root: Place | str,
     spec: TableSpec,
     *,
     symbol: str | Iterable[str] | None = None,
@@ -45,14 +45,16 @@ def scan_table(
     Raises:
         UsageError: the arguments make no sense for this table.
         NoDataError: the table, or every asked symbol, has no file at all.
-        CorruptError: a file is empty, cut or foreign; the text names it.
+        CorruptError: a file is empty, cut or foreign; the text names it. In a bucket only names and sizes are looked
+            at; that an object is no Parquet file is found by `collect`, in the words of Polars (`read` names it).
+        StoreUnavailableError: the lake lies in a bucket whose store does not answer, or does not let us in.
     """
     selection = Selection(values=values_of(symbol), dates=days_of(date), range=half_open(start, end))
-    return scan(Path(root), relation_of(spec), selection, columns=columns, as_datetime=as_datetime)
+    return scan(place_of(root), relation_of(spec), selection, columns=columns, as_datetime=as_datetime)
 
 
 def scan(
-    root: Path,
+    root: Place,
     relation: Relation,
     selection: Selection = EVERYTHING,
     *,
@@ -65,7 +67,7 @@ def scan(
 
 
 def read(
-    root: Path,
+    root: Place,
     relation: Relation,
     selection: Selection = EVERYTHING,
     *,
@@ -87,6 +89,7 @@ def read(
 
     Raises:
         CorruptError: a file cannot be read; the text names it.
+        StoreUnavailableError: see `scan_table`.
     """
     wanted = checked_columns(relation, columns)
     files = find_files(root, relation, selection) if files is None else files
@@ -102,7 +105,7 @@ def read(
     return rows.with_columns(_stamps(relation, wanted)) if as_datetime else rows
 
 
-def find_files(root: Path, relation: Relation, selection: Selection) -> list[DataFile]:
+def find_files(root: Place, relation: Relation, selection: Selection) -> list[DataFile]:
     """The files that can hold wanted rows, in order of their paths. Their ends were checked.
 
     Raises:
@@ -143,7 +146,7 @@ def is_sorted(rows: pl.DataFrame, relation: Relation) -> bool:
     return not keys.select(before.any()).item()
 
 
-def _explain_absence(base: Path, relation: Relation, selection: Selection) -> None:
+def _explain_absence(base: Place, relation: Relation, selection: Selection) -> None:
     """Return when the table has data elsewhere: then the answer is empty. Raise when there is none to have."""
     name = relation.name
     if not has_files(base, relation.keys):
@@ -153,7 +156,7 @@ def _explain_absence(base: Path, relation: Relation, selection: Selection) -> No
         raise NoDataError(f"{name} has no data for {asked}; see `ticklake ls {name}` for what there is")
 
 
-def _frame(relation: Relation, files: Sequence[DataFile], root: Path, range_: TimeRange) -> pl.LazyFrame:
+def _frame(relation: Relation, files: Sequence[DataFile], root: Place, range_: TimeRange) -> pl.LazyFrame:
     """Rows of the files within the range: file columns, then partition columns."""
     if not files:
         return pl.LazyFrame(schema=relation.polars_schema)
@@ -163,6 +166,7 @@ def _frame(relation: Relation, files: Sequence[DataFile], root: Path, range_: Ti
         hive_partitioning=True,
         hive_schema=hive_schema(relation, root),
         schema=_file_schema(relation),
+        storage_options=files[0].stored.store.access.polars_options if files[0].stored else None,
     ).select(relation.schema.names)
     time = relation.event_time_expr
     if range_.start_ns is not None:

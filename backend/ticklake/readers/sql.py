@@ -2,24 +2,30 @@
 
 Tables are named as everywhere: `futures.trades`, `levels.signals`, `raw`, `quarantine`. Each one that the question
 mentions becomes a view over exactly the files that exist now; DuckDB prunes them by the partition columns (`symbol`,
-`date`, `hour`). The engine may open these files and nothing else: no network, no extensions, no writing. That is a
-guard against mistakes, not a sandbox for strangers: do not run questions of people you would not give a shell.
+`date`, `hour`). The engine may open these files and nothing else: no network, no extensions, no writing. Objects of a
+bucket it reads through us (`object_files`). That is a guard against mistakes, not a sandbox for strangers: do not run
+questions of people you would not give a shell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
 from ticklake.base.errors import TickLakeError, UsageError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.readers.footer import find_culprit, name_the_culprit
 from ticklake.readers.listing import DataFile, check_ends, list_files
 from ticklake.readers.relation import Relation
+from ticklake.readers.side_by_side import REQUESTS_MAX
+
+if TYPE_CHECKING:  # an extra
+    from ticklake.readers.object_files import ListedFiles
 
 _LOCKED: Final = (
     "SET temp_directory = ''",  # a question that does not fit into memory fails instead of filling the disk
@@ -41,7 +47,7 @@ _MISTAKES: Final = (
 _INT64: Final = (-(2**63), 2**63 - 1)
 
 
-def run_sql(root: Path, relations: Iterable[Relation], query: str) -> pl.DataFrame:
+def run_sql(root: Place, relations: Iterable[Relation], query: str) -> pl.DataFrame:
     """The rows a SELECT gives.
 
     Shape:  as the query says. Sums of int64 columns come back as Int64 where they fit. Timestamps are UTC.
@@ -54,14 +60,16 @@ def run_sql(root: Path, relations: Iterable[Relation], query: str) -> pl.DataFra
     Raises:
         UsageError: not one single SELECT, or DuckDB does not understand it.
         CorruptError: a file that the query reads is empty, cut or foreign; the text names it.
+        StoreUnavailableError: the lake lies in a bucket whose store does not answer, or does not let us in.
     """
     with duckdb.connect(":memory:") as connection:
         _check_is_question(connection, query)
         connection.execute("SET TimeZone = 'UTC'")
+        objects = _serve_objects(connection) if isinstance(root, ObjectPath) else None
         bound: dict[str, tuple[Relation, list[DataFile]]] = {}
         for relation in relations:
             if _is_mentioned(relation.name, query):
-                bound[relation.name] = (relation, _bind(connection, root, relation))
+                bound[relation.name] = (relation, _bind(connection, root, relation, objects))
         paths = [file.path for _, files in bound.values() for file in files]
         connection.execute(f"SET allowed_paths = {text_list(paths)}")
         for setting in _LOCKED:
@@ -69,7 +77,7 @@ def run_sql(root: Path, relations: Iterable[Relation], query: str) -> pl.DataFra
         try:
             result = connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
-            raise _explain(error, bound.values()) from error
+            raise (objects and objects.failure) or _explain(error, bound.values()) from error
     frame = pl.from_arrow(result)
     assert isinstance(frame, pl.DataFrame)
     return frame.with_columns(_narrowed(column) for column in frame.iter_columns() if column.dtype in _WHOLE_TYPES)
@@ -112,10 +120,24 @@ def _is_mentioned(table: str, query: str) -> bool:
     return all(part.casefold() in folded for part in table.split("."))
 
 
-def _bind(connection: duckdb.DuckDBPyConnection, root: Path, relation: Relation) -> list[DataFile]:
+def _serve_objects(connection: duckdb.DuckDBPyConnection) -> ListedFiles:
+    """Let the engine read objects that we list, and wait for many at a time."""
+    from ticklake.readers.object_files import ListedFiles  # an extra
+
+    files = ListedFiles()
+    connection.register_filesystem(files)
+    connection.execute(f"SET threads = {REQUESTS_MAX}")
+    return files
+
+
+def _bind(
+    connection: duckdb.DuckDBPyConnection, root: Place, relation: Relation, objects: ListedFiles | None
+) -> list[DataFile]:
     """Make the table's view over the files that exist now."""
     files = list_files(root / relation.folder, relation.keys)
     check_ends(files)
+    if objects is not None:
+        objects.add(files)
     schema, _, table = relation.name.rpartition(".")
     if schema:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name(schema)}")
@@ -133,7 +155,7 @@ def _bind(connection: duckdb.DuckDBPyConnection, root: Path, relation: Relation)
     try:
         connection.execute(f"CREATE VIEW {target} AS SELECT {columns} FROM {source}")  # noqa: S608 - quoted
     except duckdb.Error as error:
-        raise name_the_culprit(files, relation, error) from error
+        raise (objects and objects.failure) or name_the_culprit(files, relation, error) from error
     return files
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from pathlib import Path
 
-from ticklake.readers.footer import Footer, read_footer
-from ticklake.readers.listing import check_ends, list_files
+from ticklake.files.place import Place
+from ticklake.readers.footer import read_footer
+from ticklake.readers.listing import DataFile, check_ends, list_files
 from ticklake.readers.relation import Relation
+from ticklake.readers.side_by_side import run_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Holding:
     last_ns: int | None
 
 
-def partitions(root: Path, relation: Relation) -> list[Holding]:
+def partitions(root: Place, relation: Relation) -> list[Holding]:
     """One holding per partition folder, in order of their paths.
 
     Raises:
@@ -41,14 +43,9 @@ def partitions(root: Path, relation: Relation) -> list[Holding]:
     """
     files = list_files(root / relation.folder, relation.keys)
     check_ends(files)
-    holdings = []
-    for folder, members in groupby(files, key=lambda file: file.folder):
-        parts = [
-            _holding(folder, read_footer(file.path, ranges_of=relation.event_time), file.size_bytes, relation)
-            for file in members
-        ]
-        holdings.append(total(folder, parts))
-    return holdings
+    run = run_for(root)
+    holdings = run(partial(_holding, relation), files)
+    return [total(folder, parts) for folder, parts in groupby(holdings, key=lambda part: part.name)]
 
 
 def total(name: str, parts: Iterable[Holding]) -> Holding:
@@ -66,9 +63,10 @@ def total(name: str, parts: Iterable[Holding]) -> Holding:
     )
 
 
-def _holding(folder: str, footer: Footer, size_bytes: int, relation: Relation) -> Holding:
+def _holding(relation: Relation, file: DataFile) -> Holding:
+    footer = read_footer(file.source, ranges_of=relation.event_time)
     bounds = [footer.ranges[name] for name in relation.event_time if name in footer.ranges]
     low, high = bounds[0] if bounds else (None, None)
     first_ns = low if isinstance(low, int) else None
     last_ns = high if isinstance(high, int) else None
-    return Holding(folder, 1, footer.rows, size_bytes, first_ns, last_ns)
+    return Holding(file.folder, 1, footer.rows, file.size_bytes, first_ns, last_ns)

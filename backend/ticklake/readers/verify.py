@@ -3,34 +3,35 @@
 Safe beside a running daemon: it takes no lock and reads in the order in which commits become visible. The logs come
 first, then the folders, then the ledger: whatever left the log is in the ledger by then, and a file that is not there
 yet belongs to a segment that is still in the log.
+
+On a local disk every byte is read. In a bucket the store is asked for the size and the checksum that were stored with
+each object; only a deep check reads the bytes there. What is waiting is known from the state folder alone, which is
+always local.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
-import google_crc32c
-
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.lake.layout import LEDGER_FOLDER, QUARANTINE_FOLDER
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
+from ticklake.readers.check_bytes import check_file, check_object, check_stored
 from ticklake.readers.deep import check_content, check_sequences
 from ticklake.readers.inventory import by_writer, data_files, maker_of, read_entries, read_entry
 from ticklake.readers.place import find_place
 from ticklake.readers.report import Problem, StreamBook, VerifyReport
 from ticklake.readers.retired import read_retired
 from ticklake.readers.sequences import check_chain, check_entry, reached_by
+from ticklake.readers.side_by_side import run_for
 from ticklake.readers.waiting import LaneLog, Waiting, is_waiting, read_waiting
 from ticklake.schema.lookup import TableCatalog
 
-_CHUNK_BYTES: Final = 8 << 20  # large enough for the checksum to run at memory speed
-_RESTORE: Final = "restore the file from a copy, or move it away and take its messages again from the stream"
-
 
 def verify_lake(
-    data_root: Path | str | None = None,
+    data_root: Place | str | None = None,
     state_dir: Path | str | None = None,
     table: str | None = None,
     deep: bool = False,
@@ -44,7 +45,8 @@ def verify_lake(
         state_dir: the state folder with the logs; without it `waiting` stays unknown, and files of a commit that is
             under way count as unknown files.
         table: check the files of this table only (books and sequences are always checked whole).
-        deep: also decode every page with its checksum, count rows, and compare rows with folders, footers and ledger.
+        deep: also decode every page with its checksum, count rows, and compare rows with folders, footers and ledger;
+            in a bucket this is what reads every byte.
         tables: the catalog; from the settings when None.
 
     Returns:
@@ -52,6 +54,7 @@ def verify_lake(
 
     Raises:
         UsageError: no such table.
+        StoreUnavailableError: the lake lies in a bucket whose store does not answer, or does not let us in.
     """
     root, catalog = find_place(data_root, tables)
     if table is not None and table not in ("unknown", *(spec.name for spec in catalog)):
@@ -74,9 +77,9 @@ def verify_lake(
     problems += [problem for problem in retired.problems if table is None or _lies_in(problem.path, table, catalog)]
     if deep and table is None:
         damaged = {problem.path for problem in problems}
-        for path, entry in entries.items():
-            if not damaged & {file.path for file in entry.files}:
-                problems += check_sequences(root, entry, path, retired=retired.gone)
+        whole = [(path, own) for path, own in entries.items() if not damaged & {file.path for file in own.files}]
+        checks = run_for(root)(lambda item: list(check_sequences(root, item[1], item[0], retired=retired.gone)), whole)
+        problems += [problem for found in checks for problem in found]
     return VerifyReport(
         books=_books(entries.values(), waiting, retired.gone, has_state=state is not None),
         problems=tuple(sorted(set(problems))),
@@ -90,21 +93,35 @@ def verify_lake(
 
 
 def _check_files(
-    root: Path,
+    root: Place,
     entries: Iterable[LedgerEntry],
     gone: Collection[str],
     table: str | None,
     deep: bool,
     tables: TableCatalog,
-) -> Iterator[tuple[LedgerFile, list[Problem]]]:
+) -> Iterable[tuple[LedgerFile, list[Problem]]]:
     """Every file of the ledger that did not leave on purpose, with what is wrong with it."""
-    for entry in entries:
-        for file in entry.files:
-            if file.path not in gone and (table is None or file.table == table):
-                faults = list(_check_bytes(root, file))
-                if deep and not faults:
-                    faults = list(check_content(root, entry, file, tables))
-                yield file, faults
+    wanted = (
+        (entry, file)
+        for entry in entries
+        for file in entry.files
+        if file.path not in gone and (table is None or file.table == table)
+    )
+    return run_for(root)(lambda item: (item[1], _check_file(root, *item, deep, tables)), wanted)
+
+
+def _check_file(root: Place, entry: LedgerEntry, file: LedgerFile, deep: bool, tables: TableCatalog) -> list[Problem]:
+    place = root / file.path
+    content = None
+    if not isinstance(place, ObjectPath):
+        faults = list(check_file(place, file))
+    elif deep:
+        faults, content = check_object(place, file)
+    else:
+        faults = check_stored(place, file)
+    if deep and not faults:
+        return list(check_content(root, entry, file, tables, content=content))
+    return faults
 
 
 def _check_ledger(entries: Mapping[str, LedgerEntry], waiting: Waiting) -> Iterator[Problem]:
@@ -132,7 +149,7 @@ def _check_positions(entries: Iterable[LedgerEntry], logs: Iterable[LaneLog]) ->
             yield Problem("sequence_gap", log.stream, what, "restore the newest ledger entries and files from a copy")
 
 
-def _sort_strays(root: Path, state: Path | None, paths: Sequence[str]) -> tuple[list[Problem], list[str]]:
+def _sort_strays(root: Place, state: Path | None, paths: Sequence[str]) -> tuple[list[Problem], list[str]]:
     """Files that the ledger did not know: foreign ones, and those of a commit that is under way."""
     strays: list[Problem] = []
     pending: list[str] = []
@@ -152,33 +169,6 @@ def _sort_strays(root: Path, state: Path | None, paths: Sequence[str]) -> tuple[
         what = "not in the ledger: it was copied or renamed, or its ledger entry is gone"
         strays.append(Problem("unknown_file", path, what, "move it out of the lake, or restore the ledger entry"))
     return strays, pending
-
-
-def _check_bytes(root: Path, file: LedgerFile) -> Iterator[Problem]:
-    """Present, as long as it was, and the same bytes."""
-    checksum = size_bytes = 0
-    try:
-        descriptor = os.open(root / file.path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        yield Problem("missing_file", file.path, f"in the ledger with {file.rows} rows, but not on disk", _RESTORE)
-        return
-    except OSError as error:
-        yield Problem("unreadable_file", file.path, str(error.strerror), _RESTORE)
-        return
-    try:
-        while chunk := os.read(descriptor, _CHUNK_BYTES):
-            checksum = google_crc32c.extend(checksum, chunk)
-            size_bytes += len(chunk)
-    except OSError as error:
-        yield Problem("unreadable_file", file.path, str(error.strerror), _RESTORE)
-        return
-    finally:
-        os.close(descriptor)
-    if size_bytes != file.bytes:
-        yield Problem("wrong_size", file.path, f"{size_bytes} bytes, written with {file.bytes}", _RESTORE)
-    elif f"{checksum:08x}" != file.crc32c:
-        what = f"checksum {checksum:08x}, written with {file.crc32c}: its bytes changed"
-        yield Problem("wrong_checksum", file.path, what, _RESTORE)
 
 
 def _books(
