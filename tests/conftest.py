@@ -1,11 +1,69 @@
 """What every test gets: logging as it was before, and no silent skip where CI should have everything."""
 
+import compileall
 import logging
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 import structlog
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "backend" / "ticklake"
+LONGEST_FIRST = (
+    "crash/test_kill_random.py",
+    "crash/test_kill_syscalls.py",
+    "e2e/test_real_data.py",
+    "architecture/test_docs.py",
+    "crash/test_disk_errors.py",
+    "unit/decode/test_paths_agree.py",
+    "crash/test_crash_images.py",
+    "crash/test_retention_kill.py",
+    "conformance/test_wire.py",
+    "integration/silver/test_engine_cluster.py",
+    "integration/silver/test_engine_determinism.py",
+    "nats/test_stream_faults.py",
+    "crash/test_sigterm.py",
+    "nats/test_auth.py",
+    "crash/test_two_writers.py",
+    "nats/test_foreign_clients.py",
+    "nats/test_connection_faults.py",
+    "integration/test_records_real_data.py",
+    "crash/test_records_decisions.py",
+    "e2e/test_poison.py",
+    "nats/test_work_queue.py",
+    "e2e/test_demo.py",
+    "integration/test_records_catalog.py",
+    "integration/gold/test_gold_races.py",
+    "crash/test_records_kills.py",
+    "crash/test_records_kill.py",
+    "integration/gold/test_gold_retention.py",
+    "property/test_wal_flips.py",
+    "unit/silver/test_leaks.py",
+    "crash/test_gold_kill.py",
+    "nats/test_core_mode.py",
+    "unit/sink/test_real_data.py",
+    "integration/silver/test_real_data.py",
+    "conformance/test_data_store.py",
+)
+"""Files that take longest, in the order in which they begin: no worker shall end alone with one of them."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Order the files, and compile the package once."""
+    if hasattr(config, "workerinput"):
+        return
+    # Files go to the workers as collected; by itself xdist begins with those of the most tests.
+    config.option.loadscopereorder = False
+    # The many processes that tests start find bytecode, also where Python is told not to write any.
+    compileall.compile_dir(PACKAGE, quiet=2)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the others as they were."""
+    rank = {TESTS / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.fixture(autouse=True)

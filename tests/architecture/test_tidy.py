@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.conftest import LONGEST_FIRST
 
 ROOT = Path(__file__).parents[2]
 HOUSE = ROOT / "backend" / "ticklake"
@@ -52,6 +53,11 @@ def test_a_file_has_one_idea_and_says_which(path: Path) -> None:
 def test_rooms_that_block_do_not_wait(path: Path) -> None:
     if path.relative_to(HOUSE).as_posix() not in WAITING_FILES:
         assert not list(async_parts(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.parametrize("name", LONGEST_FIRST)
+def test_a_long_test_file_that_goes_first_exists(name: str) -> None:
+    assert (ROOT / "tests" / name).is_file()
 
 
 def test_the_exceptions_exist_and_are_needed() -> None:

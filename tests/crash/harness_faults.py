@@ -7,7 +7,6 @@ knows every row that must be in the lake, and which message each bad row is.
 from __future__ import annotations
 
 import asyncio
-import glob
 import hashlib
 import json
 import os
@@ -21,9 +20,9 @@ from typing import Any, Self
 
 import duckdb
 import nats
-import pyarrow.parquet as pq
 import pytest
 from nats.js.api import ConsumerInfo, RetentionPolicy
+from tests.crash.parquet_rows import files_below, rows_of, sequences_of
 from tests.e2e.harness import Service, absent, need_tool, wait_until
 
 from ticklake.readers.verify import verify_lake
@@ -273,8 +272,8 @@ def next_segments(service: Service, *, count: int = 12) -> list[Path]:
 def stored_sequences(data_root: Path) -> Counter[int]:
     """Stream sequences in the lake and how often, by pyarrow. Works at any moment: a file is whole or not there."""
     found: Counter[int] = Counter()
-    for path in _files(data_root, "bronze") + _files(data_root, "quarantine"):
-        found.update(pq.read_table(path, columns=["stream_seq"], partitioning=None)["stream_seq"].to_pylist())
+    for path in files_below(data_root, "bronze") + files_below(data_root, "quarantine"):
+        found.update(sequences_of(Path(path)))
     return found
 
 
@@ -295,10 +294,10 @@ def check_exactly_once(service: Service, messages: int) -> None:
     columns = ", ".join(_COLUMNS)
     with duckdb.connect() as connection:
         _compare("DuckDB", connection.sql(f"select {columns} from read_parquet('{trades}')").fetchall(), good)
-    arrow = [row for path in _files(service.data_root, "bronze") for row in _read(path, _COLUMNS)]
+    arrow = [row for path in files_below(service.data_root, "bronze") for row in rows_of(path, _COLUMNS)]
     _compare("pyarrow", arrow, good)
     columns_kept = ("stream_seq", "payload")
-    rejected = [row for path in _files(service.data_root, "quarantine") for row in _read(path, columns_kept)]
+    rejected = [row for path in files_below(service.data_root, "quarantine") for row in rows_of(path, columns_kept)]
     _compare("quarantine", rejected, bad)
     report = verify_lake(service.data_root, service.state_dir, deep=True)
     assert report.is_ok, "\n".join(map(str, report.problems)) or f"the books do not balance: {report.books}"
@@ -315,7 +314,7 @@ def check_tidy(data_root: Path) -> None:
             json.loads(path.read_bytes())
             continue
         assert path.suffix == ".parquet", f"foreign file {relative}"
-        pq.ParquetFile(path).close()
+        sequences_of(path)
 
 
 def check_restart_changes_nothing(service: Service) -> None:
@@ -374,15 +373,6 @@ def _compare(engine: str, found: Sequence[tuple[Any, ...]], expected: Sequence[t
     seen, wanted = Counter(found), Counter(expected)
     lost, extra = sorted((wanted - seen).elements()), sorted((seen - wanted).elements())
     pytest.fail(f"{engine}: {len(lost)} lost, first {lost[:5]}; {len(extra)} too many, first {extra[:5]}")
-
-
-def _read(path: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    table = pq.read_table(path, columns=list(columns), partitioning=None, page_checksum_verification=True)
-    return list(zip(*(table[column].to_pylist() for column in columns), strict=True))
-
-
-def _files(data_root: Path, tier: str) -> list[str]:
-    return sorted(glob.glob(f"{data_root}/{tier}/**/*.parquet", recursive=True))
 
 
 def _fingerprint(data_root: Path) -> dict[str, tuple[int, str]]:

@@ -84,9 +84,8 @@ def write(base: Path, kind: str, first: int, last: int, *prefix: str) -> subproc
 def kill_points(begun: Path, base: Path, kind: str, trace: Path) -> list[tuple[str, int]]:
     """Every disk call that the main thread of a healthy run makes on the store: name, and number among its like."""
     shutil.copytree(begun, base)
-    done = write(
-        base, kind, BEFORE + 1, AFTER, "strace", "-f", "-qq", "-y", "-o", str(trace), f"--trace={','.join(CALLS)}"
-    )
+    look = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-o", str(trace), f"--trace={','.join(CALLS)}"]
+    done = write(base, kind, BEFORE + 1, AFTER, *look)
     assert done.returncode == 0, done.stderr
     counts, points, main = Counter[str](), [], ""
     for line in trace.read_text(errors="replace").splitlines():

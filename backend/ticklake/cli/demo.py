@@ -24,6 +24,7 @@ from ticklake.base.settings_groups import BronzeSettings, GoldSettings, HttpSett
 from ticklake.cli.demo_morning import last_sessions, publish_morning
 from ticklake.cli.loop import new_event_loop
 from ticklake.cli.publisher import Publisher
+from ticklake.cli.spare import spare_pandas
 from ticklake.cli.tour import count_received, show_further, show_tour
 from ticklake.cli.tour_features import show_features
 from ticklake.ingest.api import JetStreamApi
@@ -65,6 +66,7 @@ def demo(
         )
     root = data.expanduser().absolute() if data is not None else Path(tempfile.mkdtemp(prefix="ticklake-demo-"))
     set_up_logs("warning")
+    spare_pandas()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_demo(root, seconds, keep_running=keep_running))
 

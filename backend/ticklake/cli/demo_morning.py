@@ -52,9 +52,8 @@ async def publish_morning(publishers: Mapping[str, Publisher], session: SessionW
     sent = await _publish_earlier(publishers[_TRADES], session, run)
     market = MarketSimulator(_SEED, session.date, scale=_SCALE, begin=MORNING_BEGIN)
     lines: dict[str, list[bytes]] = defaultdict(list)
-    for event in market.events(end_ns=new_york_ns(session.date, MORNING_END)):
-        if event.subject in _SUBJECTS:
-            lines[event.subject].append(encode(event))
+    for event in market.events(end_ns=new_york_ns(session.date, MORNING_END), subjects=_SUBJECTS):
+        lines[event.subject].append(encode(event))
     for subject in _SUBJECTS:
         rows = lines[subject]
         for first in range(0, len(rows), _NDJSON_ROWS):

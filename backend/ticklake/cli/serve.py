@@ -19,6 +19,7 @@ from ticklake.base.settings import Settings, load_settings
 from ticklake.base.settings_explain import explain
 from ticklake.base.settings_secrets import secret_values
 from ticklake.cli.loop import new_event_loop
+from ticklake.cli.spare import spare_pandas
 
 
 def serve(
@@ -62,6 +63,7 @@ def serve(
     log.info(
         "service.configured", data_root=str(settings.data_root), state_dir=str(settings.state_dir), changed=changed
     )
+    spare_pandas()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
             runner.run(_build_and_run(settings, control))

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import polars as pl
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -147,7 +147,7 @@ def _lot(group: MessageGroup, start: int) -> Lot:
     offsets, payloads = pa.py_buffer(group.offsets), pa.py_buffer(group.payloads)
     nulls = pa.nulls(count, pa.int64())
     return Lot(
-        numbers=pl.int_range(start, start + count, eager=True).to_arrow(),
+        numbers=pa.array(np.arange(start, start + count, dtype=np.int64)),
         documents=pa.Array.from_buffers(pa.binary(), count, [None, offsets, payloads]),
         message_rows=pa.repeat(pa.scalar(0, pa.int32()), count),
         stream_seqs=_array(pa.int64(), group.sequences) if group.sequences else nulls,

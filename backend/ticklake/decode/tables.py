@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import polars as pl
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -193,7 +193,7 @@ def _lot(messages: Sequence[Message], counts: Sequence[int], documents: pa.Array
         pairs = zip(values, counts, strict=True)
         return pa.concat_arrays([pa.repeat(pa.scalar(value, pa.int64()), count) for value, count in pairs])
 
-    rows = [pl.int_range(count, dtype=pl.Int32, eager=True).to_arrow() for count in counts]
+    rows = [pa.array(np.arange(count, dtype=np.int32)) for count in counts]
     return Lot(
         numbers=spread(message.number for message in messages),
         documents=documents,

@@ -22,7 +22,6 @@ from ticklake.readers.relation import Relation, relation_of
 from ticklake.readers.report import VerifyReport
 from ticklake.readers.scan import scan
 from ticklake.readers.silver import SilverReader
-from ticklake.readers.sql import run_sql
 from ticklake.readers.verify import verify_lake
 from ticklake.schema.lookup import TableCatalog
 
@@ -98,6 +97,8 @@ class Lake:
             UsageError: not one single SELECT, or it is wrong.
             CorruptError: a file it reads is damaged or foreign; the text names it.
         """
+        from ticklake.readers.sql import run_sql  # DuckDB is large, and most readers do without
+
         relations = [relation_of(spec) for spec in self._tables]
         return run_sql(self.data_root, [*relations, relation_of_quarantine()], query)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 _CONTRACT = "([A-Z0-9]{1,8}?)[FGHJKMNQUVXZ][0-9]{1,2}"
 _CONTINUOUS = r"([A-Z0-9]{1,8})\.[a-z]\.[0-9]{1,2}"
@@ -23,5 +25,7 @@ def futures_root(contract: str) -> str:
 
 def futures_roots(contracts: pl.Expr) -> pl.Expr:
     """The same for a column of strings. Null stays null."""
+    import polars as pl
+
     contract, continuous = (contracts.str.extract(f"^{pattern}$", 1) for pattern in (_CONTRACT, _CONTINUOUS))
     return pl.coalesce(contract, continuous, contracts)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Kind(StrEnum):
@@ -33,7 +37,7 @@ class Kind(StrEnum):
     @property
     def polars(self) -> pl.DataType:
         """The Polars type a reader sees."""
-        return _POLARS[self]
+        return _polars()[self]
 
     @property
     def is_integer(self) -> bool:
@@ -76,18 +80,24 @@ _ARROW = {
     Kind.JSON: pa.string(),
 }
 
-_POLARS: dict[Kind, pl.DataType] = {
-    Kind.INT8: pl.Int8(),
-    Kind.INT16: pl.Int16(),
-    Kind.INT32: pl.Int32(),
-    Kind.INT64: pl.Int64(),
-    Kind.FLOAT64: pl.Float64(),
-    Kind.PRICE: pl.Float64(),
-    Kind.BOOL: pl.Boolean(),
-    Kind.STRING: pl.String(),
-    Kind.DATE32: pl.Date(),
-    Kind.LIST_INT16: pl.List(pl.Int16()),
-    Kind.BYTES: pl.Binary(),
-    Kind.AGGRESSOR: pl.Int8(),
-    Kind.JSON: pl.String(),
-}
+
+@cache
+def _polars() -> dict[Kind, pl.DataType]:
+    """Made on first use: the service writes with Arrow alone and starts without Polars."""
+    import polars as pl
+
+    return {
+        Kind.INT8: pl.Int8(),
+        Kind.INT16: pl.Int16(),
+        Kind.INT32: pl.Int32(),
+        Kind.INT64: pl.Int64(),
+        Kind.FLOAT64: pl.Float64(),
+        Kind.PRICE: pl.Float64(),
+        Kind.BOOL: pl.Boolean(),
+        Kind.STRING: pl.String(),
+        Kind.DATE32: pl.Date(),
+        Kind.LIST_INT16: pl.List(pl.Int16()),
+        Kind.BYTES: pl.Binary(),
+        Kind.AGGRESSOR: pl.Int8(),
+        Kind.JSON: pl.String(),
+    }

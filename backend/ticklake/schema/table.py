@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 
 from ticklake.schema.kinds import Kind
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TIME_PARTS = ("date", "hour")
 """Partition columns that come from the event time (UTC)."""
@@ -174,12 +177,16 @@ class TableSpec:
 
         Partition types are fixed, whatever the folder names look like: `date` Date, `hour` Int8, others String.
         """
+        import polars as pl
+
         columns: dict[str, pl.DataType] = {column.name: column.kind.polars for column in self.stored_columns}
         return pl.Schema(columns | self.hive_schema)
 
     @property
     def hive_schema(self) -> dict[str, pl.DataType]:
         """Types of the partition columns, in folder order."""
+        import polars as pl
+
         kinds: dict[str, pl.DataType] = {"date": pl.Date(), "hour": pl.Int8()}
         return {name: kinds.get(name, pl.String()) for name in self.partition_by}
 

@@ -6,7 +6,7 @@ The same seed gives the same bytes on every machine. Nothing is precomputed but 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, time
 
 import polars as pl
@@ -28,7 +28,7 @@ from ticklake.testing.market_session import (
     quarterly_contracts,
     trading_session,
 )
-from ticklake.testing.market_signals import INTERVAL_NS, LevelSignals
+from ticklake.testing.market_signals import INTERVAL_NS, SIGNALS_SUBJECT, LevelSignals
 
 __all__ = ["MarketSimulator", "SimulatedEvent", "encode"]
 
@@ -83,16 +83,26 @@ class MarketSimulator:
         self.feed_gaps: tuple[FeedGap, ...] = draw_gaps(self.session, Dice(seed, "gaps"))
         """When the futures feed is silent; sequence numbers of futures events jump there and nowhere else."""
 
-    def events(self, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[SimulatedEvent]:
+    def events(
+        self, start_ns: int | None = None, end_ns: int | None = None, *, subjects: Collection[str] | None = None
+    ) -> Iterator[SimulatedEvent]:
         """Events in [start_ns, end_ns), ordered by time; the whole day by default.
 
         The day is always played from where it begins, silently until `start_ns`: a window holds the same events as the
         whole day shows there.
+
+        Args:
+            start_ns: UTC; the beginning of the day when None.
+            end_ns: UTC; the close when None.
+            subjects: events of these only, the same as among all; a day without level signals takes half the time.
         """
         start_ns = self._begin_ns if start_ns is None else start_ns
         end_ns = self.session.close_ns if end_ns is None else min(end_ns, self.session.close_ns)
         day = _Day(self._seed, self, begin_ns=self._begin_ns, scale=self._scale, open_ticks=self._open_ticks)
-        return day.play(start_ns, end_ns)
+        if subjects is None:
+            return day.play(start_ns, end_ns)
+        day.has_signals = SIGNALS_SUBJECT in subjects
+        return (event for event in day.play(start_ns, end_ns) if event.subject in subjects)
 
     def trades_frame(self, rows: int) -> pl.DataFrame:
         """Many futures trades at once, for benchmarks: a plain walk over regular hours, not the events of `events`.
@@ -135,6 +145,7 @@ class _Day:
             LevelBoard(self._session, Dice(seed, "levels"), begin_ns=begin_ns, open_price=open_ticks * TICK)
         )
         self._signal_ns = begin_ns
+        self.has_signals = True  # nothing else in the day depends on them
         self._changes: list[BookChange] = []
         self._trade_seq = 0
         self._book_seq = 0
@@ -179,12 +190,13 @@ class _Day:
             for event in self._options.due(self._signal_ns, spot=spot):
                 if event.event_ns >= start_ns:
                     yield event
-            signal = self._signals.snapshot(self._signal_ns, self._book, self._changes, self._options.traded)
+            if self.has_signals:
+                signal = self._signals.snapshot(self._signal_ns, self._book, self._changes, self._options.traded)
+                if signal.event_ns >= start_ns:
+                    yield signal
             self._changes.clear()
             self._options.traded.clear()
             self._signal_ns += INTERVAL_NS
-            if signal.event_ns >= start_ns:
-                yield signal
         for event in self._options.due(until_ns, spot=spot):
             if event.event_ns >= start_ns:
                 yield event

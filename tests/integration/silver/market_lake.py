@@ -11,7 +11,7 @@ from tests.integration.small_lake import SmallLake
 from ticklake.testing.market import MarketSimulator
 from ticklake.testing.market_session import PREMARKET, new_york_ns
 
-_TABLES = ("futures.trades", "futures.mbp10", "options.trades")
+_SUBJECTS = ("market.futures.trades", "market.futures.mbp10", "market.options.trades")
 _CHUNK_ROWS = 200_000
 
 
@@ -22,10 +22,8 @@ def add_session(
     market = MarketSimulator(seed, day, scale=scale, begin=begin)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     counts: dict[str, int] = defaultdict(int)
-    for event in market.events(end_ns=None if end is None else new_york_ns(day, end)):
+    for event in market.events(end_ns=None if end is None else new_york_ns(day, end), subjects=_SUBJECTS):
         name = event.subject.removeprefix("market.")
-        if name not in _TABLES:
-            continue
         rows[name].append(_stored(event.payload))
         counts[name] += 1
         if len(rows[name]) >= _CHUNK_ROWS:

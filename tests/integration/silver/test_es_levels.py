@@ -20,7 +20,11 @@ from ticklake.testing.market import MarketSimulator
 from ticklake.testing.market_session import new_york_ns
 
 _HOUR_NS = 3600 * 10**9
-_TABLES = {"futures.trades": "bronze_trades", "futures.mbp10": "bronze_book", "options.trades": "bronze_options"}
+_FRAMES = {
+    "market.futures.trades": "bronze_trades",
+    "market.futures.mbp10": "bronze_book",
+    "market.options.trades": "bronze_options",
+}
 _END = time(11, 15)
 
 
@@ -45,13 +49,11 @@ def _bronze() -> dict[str, pl.LazyFrame]:
     """Bronze frames of one day: events in the order of the market, and a bulk of earlier trades for warm-up."""
     market = MarketSimulator(5, DAY.date, scale=0.04, begin=time(9, 0))
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for number, event in enumerate(market.events(end_ns=new_york_ns(DAY.date, _END)), 1):
-        name = _TABLES.get(event.subject.removeprefix("market."))
-        if name is not None:
-            row = {key: value for key, value in event.payload.items() if key != "levels"} | {"stream_seq": number}
-            for level, sides in enumerate(event.payload.get("levels", ()), 1):
-                row |= {f"{side}_{level}": value for side, value in sides.items()}
-            rows[name].append(row)
+    for number, event in enumerate(market.events(end_ns=new_york_ns(DAY.date, _END), subjects=_FRAMES), 1):
+        row = {key: value for key, value in event.payload.items() if key != "levels"} | {"stream_seq": number}
+        for level, sides in enumerate(event.payload.get("levels", ()), 1):
+            row |= {f"{side}_{level}": value for side, value in sides.items()}
+        rows[_FRAMES[event.subject]].append(row)
     frames = {name: pl.DataFrame(some).with_columns(message_row=pl.lit(0, pl.Int32)) for name, some in rows.items()}
     frames["bronze_trades"] = _with_earlier(frames["bronze_trades"])
     contract = {"symbol": "contract"}

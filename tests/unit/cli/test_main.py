@@ -109,6 +109,49 @@ def test_the_quick_commands_do_not_load_the_heavy_libraries() -> None:
     assert loaded.isdisjoint({"pyarrow", "polars", "duckdb", "nats", "uvicorn", "pydantic_settings"})
 
 
+def test_the_service_starts_without_what_only_readers_need() -> None:
+    program = (
+        "import sys, ticklake.cli.serve\n"
+        "from ticklake.cli.spare import spare_pandas\n"
+        "spare_pandas()\n"
+        "import pyarrow\n"
+        "pyarrow.array([1])\n"
+        "print(sorted(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(ast.literal_eval(done.stdout))
+    assert loaded.isdisjoint({"polars", "duckdb", "plotly", "pandas", "ticklake.catalog.runs"})
+
+
+def run_command(action: str) -> subprocess.CompletedProcess[str]:
+    """A command of one line in a process of its own, as `ticklake` runs it."""
+    program = (
+        "import atexit, os, sys, threading, time\n"
+        "from ticklake.cli import main\n"
+        "from ticklake.cli.commands import CommandEntry\n"
+        "module = type(sys)('own')\n"
+        f"def act():\n    {action}\n"
+        "module.act = act\n"
+        "sys.modules['own'] = module\n"
+        "main.COMMANDS = (CommandEntry('act', 'own:act', 'Act.'),)\n"
+        "sys.argv = ['ticklake', 'act']\n"
+        "main.run()\n"
+    )
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_quick_end_waits_for_threads_and_for_what_was_registered() -> None:
+    late = "threading.Thread(target=lambda: (time.sleep(0.1), print('thread'))).start()"
+    done = run_command(f"{late}; atexit.register(print, 'registered'); print('done'); sys.exit(3)")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "done\nthread\nregistered\n", "")
+
+
+def test_a_bug_ends_with_its_traceback() -> None:
+    done = run_command("raise ZeroDivisionError('bug')")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("ZeroDivisionError: bug\n")
+
+
 def test_python_dash_m_is_the_same_program() -> None:
     command = [sys.executable, "-m", "ticklake", "--version"]
     assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout == f"{__version__}\n"

@@ -71,6 +71,15 @@ def test_a_window_shows_what_the_whole_day_shows_there(opening: list[SimulatedEv
     assert len(expected) > 1_000
 
 
+@pytest.mark.parametrize("subjects", [(TRADES_SUBJECT, OPTION_TRADES_SUBJECT), (BOOK_SUBJECT, SIGNALS_SUBJECT)])
+def test_an_event_is_the_same_when_others_are_not_asked_for(subjects: tuple[str, ...]) -> None:
+    market = MarketSimulator(7, DAY, scale=0.3, begin=time(9, 29))
+    end_ns = market.session.bell_ns + MINUTE_NS
+    among_all = [event for event in market.events(end_ns=end_ns) if event.subject in subjects]
+    assert list(market.events(end_ns=end_ns, subjects=subjects)) == among_all
+    assert {event.subject for event in among_all} == set(subjects)
+
+
 def test_every_kind_of_event_is_there(opening: list[SimulatedEvent]) -> None:
     counts = Counter(event.subject for event in opening)
     assert set(counts) == {BOOK_SUBJECT, TRADES_SUBJECT, OPTION_TRADES_SUBJECT, NBBO_SUBJECT, SIGNALS_SUBJECT}
