@@ -25,7 +25,7 @@ from ticklake.ingest.bus import NatsBus
 from ticklake.testing.nats_config import ServerOptions, SyncMode, TlsFiles, User
 from ticklake.testing.nats_server import NatsServer
 
-PERMISSIONS = Path(__file__).parents[2] / "backend" / "docs" / "reference" / "nats_permissions.md"
+PERMISSIONS = Path(__file__).parents[2] / "backend" / "docs" / "reference" / "nats-permissions.md"
 SECRET = "correct-horse-battery"
 
 

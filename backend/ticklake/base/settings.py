@@ -31,6 +31,7 @@ from ticklake.base.settings_groups import (
     FullPath,
     GoldSettings,
     Group,
+    HealthSettings,
     HttpSettings,
     LakeRoot,
     LimitSettings,
@@ -118,6 +119,7 @@ class Settings(BaseSettings):
     gold: GoldSettings = GoldSettings()
     wal: WalSettings = WalSettings()
     http: HttpSettings = HttpSettings()
+    health: HealthSettings = HealthSettings()
     limits: LimitSettings = LimitSettings()
     disk: DiskSettings = DiskSettings()
     s3: S3Settings = S3Settings()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -13,6 +15,7 @@ from pydantic_core import ErrorDetails
 from ticklake.base.redact import MASK, redact_url
 
 VALUE_CHARS_MAX = 80
+_USER_INFO = re.compile(r"""[^\s/,'"]*@""")
 _PREFIXES = ("Input should be ", "Value error, ", "String should ")
 _EXPECTED = {
     "bool_parsing": "true or false",
@@ -74,7 +77,9 @@ def show_value(value: object, field: FieldInfo | None) -> str:
     """The value as a person may see it: secrets masked, addresses without user-info, cut at a length."""
     if isinstance(value, SecretStr) or (is_secret(field) and value is not None):
         return MASK
-    text = redact_url(value) if isinstance(value, str) else str(value)
+    text = str(value)
+    if not isinstance(value, PurePath):  # an address without its scheme, or inside a list, still holds a password
+        text = _USER_INFO.sub(f"{MASK}@", redact_url(text))
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}..."
 
 

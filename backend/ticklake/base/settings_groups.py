@@ -175,6 +175,50 @@ class HttpSettings(Group):
         return self
 
 
+class HealthSettings(Group):
+    """Where normal ends: beyond these `/readyz` says so. What is normal differs from market to market."""
+
+    stall_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="messages wait at the server, yet none came for so long",
+        json_schema_extra={"unit": "s"},
+    )
+    pending_max: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="so many messages may wait at the server",
+        json_schema_extra={"unit": "messages"},
+    )
+    unflushed_max_s: float = Field(
+        default=120.0,
+        gt=0,
+        description="a message may be in the log without being in a file for so long",
+        json_schema_extra={"unit": "s"},
+    )
+    sync_slow_s: float = Field(
+        default=0.5,  # a good disk needs a millisecond, a bad one fifty
+        gt=0,
+        description="an fdatasync of the log may take so long, in the middle of the last ones",
+        json_schema_extra={"unit": "s"},
+    )
+    clock_skew_max_s: float = Field(
+        default=2.0,
+        gt=0,
+        description="our clock may differ so much from that of the NATS server",
+        json_schema_extra={"unit": "s"},
+    )
+    quarantine_share_max: float = Field(
+        default=0.1, ge=0, le=1, description="this share of a table's rows of the last minute may go to quarantine"
+    )
+    quarantine_rows_min: int = Field(
+        default=100,
+        ge=1,
+        description="fewer rejected rows in a minute are no flood",
+        json_schema_extra={"unit": "rows"},
+    )
+
+
 class LimitSettings(Group):
     """Bounds on what one message may do to us."""
 

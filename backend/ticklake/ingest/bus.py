@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Mapping, Sequence
 
 import nats.errors
@@ -14,7 +15,7 @@ from ticklake.base.errors import ConfigError, UnavailableError
 from ticklake.base.metrics import Metrics
 from ticklake.base.redact import redact_url
 from ticklake.base.settings_groups import NatsSettings
-from ticklake.ingest.client import LakeClient
+from ticklake.ingest.client import LakeClient, PlaintextRefusedError
 from ticklake.ingest.connection import (
     INBOX_PREFIX,
     SERVER_VERSION_MIN,
@@ -34,6 +35,7 @@ _REQUEST_TIMEOUT_S = 5.0
 _WATCH_S = 1.0
 _STUCK_S = 10.0  # a reconnect that has not begun to dial by then waits for the dead socket to close
 _RETRY_S = (0.5, 5.0)
+_REFUSALS = ("authorization", "authentication", "credentials", "certificate")  # in what servers say, in any case
 
 
 class NatsBus:
@@ -62,6 +64,7 @@ class NatsBus:
         self._metrics = metrics
         self._sync_interval_s = sync_interval_s
         self._client: LakeClient | None = None
+        self._refusal = ""
         self._server_version: str | None = None
         self._reconnects = 0
         self._since_ns = clock.wall_ns()
@@ -163,6 +166,7 @@ class NatsBus:
             "server_version": self._server_version,
             "since_ns": self._since_ns,
             "reconnects": self._reconnects,
+            "refusal": self._refusal,
             "fast_lane": self._client.stock_reason or "" if self._client else "",
         }
 
@@ -184,12 +188,11 @@ class NatsBus:
                 await client.connect(**(options | {"max_reconnect_attempts": 1}))
         except (nats.errors.Error, OSError, TimeoutError) as error:
             await client.close()
-            url, reason = (
-                redact_url(self._settings.url),
-                self._last_error or error,
-            )  # the last try says more than "none"
+            reason = self._last_error or error  # the last try says more than "none"
+            said = redact_url(str(reason)) or type(reason).__name__
+            self._refusal = said if _is_refusal(reason) else ""
             raise UnavailableError(
-                f"cannot connect to NATS at {url}: {redact_url(str(reason)) or type(reason).__name__}; "
+                f"cannot connect to NATS at {redact_url(self._settings.url)}: {said}; "
                 "is the server running, are address and credentials right?"
             ) from error
         client.options["max_reconnect_attempts"] = -1
@@ -198,6 +201,7 @@ class NatsBus:
             await client.close()
             raise ConfigError(f"NATS server {version.major}.{version.minor} is too old; 2.10 or newer is needed")
         self._client = client
+        self._refusal = ""
         self._server_version = f"{version.major}.{version.minor}.{version.patch}"
         self._mark(connected=True)
         self._log.info("ingest.connected", server_version=self._server_version, stock_parser=client.stock_reason)
@@ -299,3 +303,10 @@ class NatsBus:
         if self._client is not None:
             for intake in self._client.intakes.values():
                 intake.arrived.set()  # the feeds look at the generation at once
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the server is there and will not have us, which no waiting mends."""
+    if isinstance(error, PlaintextRefusedError | ssl.SSLError):
+        return True
+    return any(word in str(error).lower() for word in _REFUSALS)

@@ -10,44 +10,36 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ticklake.service.status import Alarm, LaneStatus, Status
+from ticklake.service.status import Alarm, HealthLimits, LaneStatus, NatsStatus, Status
 
 CODES: Final = frozenset(
     {
         "starting",
         "stopping",
         "nats_disconnected",
+        "nats_refused",
+        "clock_skew",
         "consumer_stalled",
         "stream_regressed",
+        "quarantine_flood",
         "disk_low",
         "out_of_room",
+        "slow_disk",
         "wal_sync_stale",
         "commit_failing",
+        "storage_denied",
+        "storage_unavailable",
         "backlog",
     }
 )
-"""All codes, for alerts and run books. `stream_regressed`, `out_of_room` and `commit_failing` come as alarms."""
+"""All codes, for alerts and run books; `backend/docs/runbooks` says what to do about each.
+
+Those of a part that noticed by itself come as alarms: `stream_regressed`, `out_of_room`, `slow_disk`, `clock_skew`,
+`quarantine_flood`, `commit_failing`, `storage_denied` (the object store says no) and `storage_unavailable` (it does not
+answer). The others are read off the numbers here.
+"""
 
 _NS: Final = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class HealthLimits:
-    """Where normal ends.
-
-    Attributes:
-        sync_stale_s: bytes may wait so long for their fdatasync; a good disk needs a millisecond.
-        sync_dead_s: after this the log's thread hangs, and only a restart helps.
-        stall_s: messages wait at the server, yet none came for so long.
-        unflushed_max_s: a message may be in the log without being in a file for so long; a flush is due in seconds.
-        pending_max: so many messages may wait at the server before we say that we lag.
-    """
-
-    sync_stale_s: float = 10.0
-    sync_dead_s: float = 60.0
-    stall_s: float = 30.0
-    unflushed_max_s: float = 120.0
-    pending_max: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +61,13 @@ class Health:
 
 def liveness(status: Status, now_ns: int, limits: HealthLimits | None = None) -> Health:
     """Whether the process works. That it answers at all shows that its event loop turns."""
-    limits = limits or HealthLimits()
+    limits = limits or status.limits
     return _health(reason for lane in status.lanes for reason in _sync(lane, now_ns, limit_s=limits.sync_dead_s))
 
 
 def readiness(status: Status, now_ns: int, limits: HealthLimits | None = None) -> Health:
-    """Whether messages flow into files."""
-    limits = limits or HealthLimits()
+    """Whether messages flow into files; `limits` instead of the service's own when given."""
+    limits = limits or status.limits
     return _health(_not_ready(status, now_ns, limits))
 
 
@@ -90,12 +82,7 @@ def _not_ready(status: Status, now_ns: int, limits: HealthLimits) -> Iterator[Al
         yield Alarm("stopping", "the service drains and ends", status.phase_since_ns, "wait, or start another one")
     yield from status.alarms
     if not status.nats.connected:
-        yield Alarm(
-            "nats_disconnected",
-            f"no connection to {status.nats.url}",
-            status.nats.since_ns,
-            "check the server and the network; we reconnect by ourselves and nothing is lost on a JetStream stream",
-        )
+        yield _not_connected(status.nats)
     if status.disk.low_since_ns is not None:
         yield Alarm(
             "disk_low",
@@ -106,6 +93,22 @@ def _not_ready(status: Status, now_ns: int, limits: HealthLimits) -> Iterator[Al
     for lane in status.lanes:
         yield from _sync(lane, now_ns, limit_s=limits.sync_stale_s)
         yield from _flow(lane, status, now_ns, limits)
+
+
+def _not_connected(nats: NatsStatus) -> Alarm:
+    if nats.refusal:
+        return Alarm(
+            "nats_refused",
+            f"{nats.url} does not let us in: {nats.refusal}",
+            nats.since_ns,
+            "check user, password, key file and certificates on both sides; we keep trying and nothing is lost",
+        )
+    return Alarm(
+        "nats_disconnected",
+        f"no connection to {nats.url}",
+        nats.since_ns,
+        "check the server and the network; we reconnect by ourselves and nothing is lost on a JetStream stream",
+    )
 
 
 def _starting(status: Status) -> Iterator[Alarm]:

@@ -1,8 +1,8 @@
-"""The running parts -> Status. Copies numbers; decides nothing."""
+"""The running parts -> Status. Copies numbers, and remembers what one look cannot tell: since when, and how fast."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,11 @@ import psutil
 
 from ticklake.base.clock import Clock
 from ticklake.base.settings import Settings
+from ticklake.service.alarms import AlarmBook, Notice, clock_notices, lane_notices
+from ticklake.service.recent import Recent
 from ticklake.service.status import (
-    Alarm,
     DiskStatus,
+    HealthLimits,
     LaneStatus,
     NatsStatus,
     Phase,
@@ -58,12 +60,20 @@ class Snapshot:
         self._tiers = tiers
         self._clock = clock
         self._phase = phase
-        self._alarm_since_ns: dict[tuple[str, str], int] = {}
+        self._limits = HealthLimits(**settings.health.model_dump())
+        self._alarms = AlarmBook()
+        self._recent = Recent()
         self._disk_low_since_ns: int | None = None
 
     def take(self) -> Status:
         """One look at everything."""
         now_ns, now_s = self._clock.wall_ns(), self._clock.monotonic_s()
+        nats = _nats(self._bus.facts, self._clock_skew_s())
+        lanes = tuple(
+            self._lane(writer, feed, now_s)
+            for tier in self._tiers
+            for writer, feed in zip(tier.writers, tier.feeds, strict=True)
+        )
         return Status(
             version=self._version,
             identity=next((tier.identity for tier in self._tiers if tier.identity), ""),
@@ -72,30 +82,19 @@ class Snapshot:
             started_ns=self._phase.started_ns,
             taken_ns=now_ns,
             uptime_s=now_s - self._phase.started_s,
-            nats=_nats(self._bus.facts),
-            lanes=tuple(
-                self._lane(writer, feed, now_s)
-                for tier in self._tiers
-                for writer, feed in zip(tier.writers, tier.feeds, strict=True)
-            ),
+            nats=nats,
+            lanes=lanes,
             disk=self._disk(now_ns),
             recovery=self._recovery(),
-            alarms=tuple(self._alarms(now_ns)),
+            alarms=self._alarms.enter(self._notices(nats, lanes, now_ns), now_ns),
+            limits=self._limits,
         )
 
     def _lane(self, writer: LaneWriter, feed: Feed, now_s: float) -> LaneStatus:
         counts, lane = writer.counts, writer.lane
         position = lane.position
         waiting_since_s = writer.waiting_since_s
-        tables = {
-            name: TableStatus(
-                rows=counts.rows.get(name, 0),
-                files=counts.table_files.get(name, 0),
-                quarantined_rows=counts.quarantined_rows.get(name, 0),
-                last_flush_ns=counts.last_commit_ns or None,
-            )
-            for name in sorted({*counts.rows, *counts.quarantined_rows})
-        }
+        tables = {name: self._table(writer, name, now_s) for name in sorted({*counts.rows, *counts.quarantined_rows})}
         return LaneStatus(
             name=writer.name,
             stream=lane.stream,
@@ -109,14 +108,33 @@ class Snapshot:
             waiting=counts.received - counts.stored - counts.quarantined - counts.duplicates,
             missing=counts.missing,
             pending=feed.state.pending if feed.state.is_bound else None,
+            ack_pending=feed.state.ack_pending,
             last_message_ns=writer.last_append_ns or None,
             last_flush_ns=counts.last_commit_ns or None,
             lag_s=counts.lag_s if counts.last_commit_ns else None,
             wal_bytes=lane.waiting_bytes,
             oldest_unflushed_s=max(0.0, now_s - waiting_since_s) if waiting_since_s is not None else 0.0,
             unsynced_since_ns=writer.unsynced_since_ns,
+            sync_s=writer.sync_s,
             tables=tables,
         )
+
+    def _table(self, writer: LaneWriter, name: str, now_s: float) -> TableStatus:
+        counts = writer.counts
+        rows, rejected = counts.rows.get(name, 0), counts.quarantined_rows.get(name, 0)
+        return TableStatus(
+            rows=rows,
+            files=counts.table_files.get(name, 0),
+            quarantined_rows=rejected,
+            last_flush_ns=counts.last_commit_ns or None,
+            rows_recent=self._recent.growth((writer.name, name, "rows"), rows, now_s),
+            quarantined_rows_recent=self._recent.growth((writer.name, name, "quarantined"), rejected, now_s),
+        )
+
+    def _clock_skew_s(self) -> float | None:
+        """By the newest look of any feed; all have the same server."""
+        skews = (feed.state.clock_skew_s for tier in self._tiers for feed in tier.feeds)
+        return next((skew_s for skew_s in skews if skew_s is not None), None)
 
     def _disk(self, now_ns: int) -> DiskStatus:
         root = self._settings.data_root
@@ -143,36 +161,29 @@ class Snapshot:
             torn_bytes=sum(report.torn_bytes for report in reports),
         )
 
-    def _alarms(self, now_ns: int) -> list[Alarm]:
-        alarms = []
+    def _notices(self, nats: NatsStatus, lanes: Sequence[LaneStatus], now_ns: int) -> Iterator[Notice]:
         for tier in self._tiers:
             for writer, feed in zip(tier.writers, tier.feeds, strict=True):
-                if writer.out_of_room_since_ns is not None:
-                    alarms.append(
-                        Alarm(
-                            "out_of_room",
-                            f"{writer.name}: the disk is full",
-                            writer.out_of_room_since_ns,
-                            "free disk space; intake resumes by itself",
-                        )
-                    )
-                if feed.state.alarm:
-                    since_ns = self._since((writer.name, feed.state.alarm), now_ns)
-                    alarms.append(Alarm("stream_regressed", f"{writer.name}: {feed.state.alarm}", since_ns, _REGRESSED))
-                is_connected = bool(self._bus.facts["connected"])  # else that is the reason, and is told once
-                if feed.state.problem and is_connected and self._phase.phase == "running":
-                    since_ns = self._since((writer.name, "unbound"), now_ns)
-                    what = f"{writer.name}: {feed.state.problem}"
-                    alarms.append(Alarm("consumer_stalled", what, since_ns, "see the text; the service keeps trying"))
-                else:
-                    self._alarm_since_ns.pop((writer.name, "unbound"), None)
-                    if self._phase.phase == "running" and not feed.state.is_bound:  # what is published now may be lost
-                        what = f"{writer.name}: binding the consumer"
-                        alarms.append(Alarm("starting", what, self._phase.since_ns, "wait a few seconds"))
-        return alarms
+                yield from self._feed_notices(writer, feed, is_connected=nats.connected)
+        yield from clock_notices(nats, self._limits)
+        for lane in lanes:
+            yield from lane_notices(lane, self._limits, now_ns)
 
-    def _since(self, key: tuple[str, str], now_ns: int) -> int:
-        return self._alarm_since_ns.setdefault(key, now_ns)
+    def _feed_notices(self, writer: LaneWriter, feed: Feed, *, is_connected: bool) -> Iterator[Notice]:
+        name, since_ns = writer.name, writer.out_of_room_since_ns
+        if since_ns is not None:
+            next_step = "free disk space; intake resumes by itself"
+            yield Notice("out_of_room", name, f"{name}: the disk is full", next_step, since_ns)
+        if feed.state.alarm:
+            yield Notice("stream_regressed", f"{name}: {feed.state.alarm}", f"{name}: {feed.state.alarm}", _REGRESSED)
+        if self._phase.phase != "running":
+            return
+        if feed.state.problem and is_connected:  # without a connection that is the reason, and is told once
+            what = f"{name}: {feed.state.problem}"
+            yield Notice("consumer_stalled", name, what, "see the text; the service keeps trying")
+        elif is_connected and not feed.state.is_bound:  # what is published now may be lost
+            what = f"{name}: binding the consumer"
+            yield Notice("starting", name, what, "wait a few seconds", self._phase.since_ns)
 
 
 def existing(folder: Path) -> Path:
@@ -182,7 +193,7 @@ def existing(folder: Path) -> Path:
     return folder
 
 
-def _nats(facts: Mapping[str, object]) -> NatsStatus:
+def _nats(facts: Mapping[str, object], clock_skew_s: float | None) -> NatsStatus:
     version = facts["server_version"]
     return NatsStatus(
         connected=bool(facts["connected"]),
@@ -190,4 +201,6 @@ def _nats(facts: Mapping[str, object]) -> NatsStatus:
         server_version=None if version is None else str(version),
         since_ns=int(str(facts["since_ns"])),
         reconnects=int(str(facts["reconnects"])),
+        refusal=str(facts.get("refusal", "")),
+        clock_skew_s=clock_skew_s,
     )

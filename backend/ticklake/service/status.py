@@ -29,6 +29,33 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthLimits:
+    """Where normal ends.
+
+    Attributes:
+        sync_stale_s: bytes may wait so long for their fdatasync; a good disk needs a millisecond.
+        sync_dead_s: after this the log's thread hangs, and only a restart helps.
+        sync_slow_s: an fdatasync may take so long, in the middle (median) of the last ones.
+        stall_s: messages wait at the server, yet none came for so long.
+        unflushed_max_s: a message may be in the log without being in a file for so long; a flush is due in seconds.
+        pending_max: so many messages may wait at the server before we say that we lag.
+        clock_skew_max_s: our clock may differ so much from the server's.
+        quarantine_share_max: this share of a table's rows of the last minute may be rejected.
+        quarantine_rows_min: fewer rejected rows in a minute are no flood.
+    """
+
+    sync_stale_s: float = 10.0
+    sync_dead_s: float = 60.0
+    sync_slow_s: float = 0.5
+    stall_s: float = 30.0
+    unflushed_max_s: float = 120.0
+    pending_max: int = 1_000_000
+    clock_skew_max_s: float = 2.0
+    quarantine_share_max: float = 0.1
+    quarantine_rows_min: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class NatsStatus:
     """The connection.
 
@@ -38,6 +65,8 @@ class NatsStatus:
         server_version: None until the first connection.
         since_ns: when it came to stand, or broke, UTC ns.
         reconnects: connections made anew since start.
+        refusal: why the server that answers does not let us in (credentials, TLS); empty when it does.
+        clock_skew_s: the server's clock minus ours; None while unknown, and always in core mode.
     """
 
     connected: bool
@@ -45,6 +74,8 @@ class NatsStatus:
     server_version: str | None
     since_ns: int
     reconnects: int = 0
+    refusal: str = ""
+    clock_skew_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +87,16 @@ class TableStatus:
         files: files published.
         quarantined_rows: rows sent to quarantine.
         last_flush_ns: commit time of the newest file, UTC ns; None before the first.
+        rows_recent: rows stored in the last minute.
+        quarantined_rows_recent: rows sent to quarantine in the last minute.
     """
 
     rows: int = 0
     files: int = 0
     quarantined_rows: int = 0
     last_flush_ns: int | None = None
+    rows_recent: int = 0
+    quarantined_rows_recent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +116,14 @@ class LaneStatus:
         waiting: messages in the log that are not in files yet.
         missing: sequences the stream no longer had.
         pending: messages that wait at the server; None when unknown.
+        ack_pending: messages the server sent us and has no ack for, when we last asked.
         last_message_ns: when the last message came, UTC ns; None before the first.
         last_flush_ns: time of the last commit, UTC ns; None before the first.
         lag_s: age of the newest committed message when it was committed; None before the first.
         wal_bytes: the log's size on disk.
         oldest_unflushed_s: age of the oldest waiting message; 0 when none waits.
         unsynced_since_ns: since when written bytes wait for their fdatasync, UTC ns; None when all are synced.
+        sync_s: how long an fdatasync of the log takes, the median of the last ones; 0 while there were too few.
         tables: by table name.
     """
 
@@ -102,12 +139,14 @@ class LaneStatus:
     waiting: int = 0
     missing: int = 0
     pending: int | None = None
+    ack_pending: int = 0
     last_message_ns: int | None = None
     last_flush_ns: int | None = None
     lag_s: float | None = None
     wal_bytes: int = 0
     oldest_unflushed_s: float = 0.0
     unsynced_since_ns: int | None = None
+    sync_s: float = 0.0
     tables: dict[str, TableStatus] = field(default_factory=dict)
 
 
@@ -161,6 +200,7 @@ class Status:
         started_ns: start of the process, UTC ns.
         taken_ns: when this value was made, UTC ns.
         uptime_s: seconds since start, by a clock that never jumps.
+        limits: where normal ends for this service.
     """
 
     version: str
@@ -175,6 +215,7 @@ class Status:
     disk: DiskStatus
     recovery: RecoveryStatus
     alarms: tuple[Alarm, ...] = ()
+    limits: HealthLimits = HealthLimits()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: dicts, lists, numbers, text, None."""

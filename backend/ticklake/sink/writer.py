@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from statistics import median
 from typing import TypeVar
 
 import structlog
@@ -22,6 +24,7 @@ from ticklake.sink.policy import FlushPolicy
 from ticklake.sink.segment import Segment
 
 StepT = TypeVar("StepT")
+_SYNCS_KEPT, _SYNCS_MIN = 9, 5  # the median of so many: most must be slow, a single hiccup tells nothing
 _ROOM_RETRY_S = 1.0  # how often a full disk is tried again: cheap, and an operator frees space in minutes
 
 
@@ -57,6 +60,7 @@ class LaneWriter:
         self.out_of_room_since_ns: int | None = None
         self.last_append_ns = 0
         self.unsynced_since_ns: int | None = None
+        self._syncs_s: deque[float] = deque(maxlen=_SYNCS_KEPT)
         self._policy = policy
         self._clock = clock
         self._metrics = metrics
@@ -124,6 +128,7 @@ class LaneWriter:
             return
         self._metrics.received_bytes_total.labels(self.name).inc(batch.group.offsets[-1] - count)  # without newlines
         self._metrics.wal_fsync_seconds.labels(self.name).observe(took_s)
+        self._syncs_s.append(took_s)
         now_s = self._clock.monotonic_s()
         self.last_append_ns = self._clock.wall_ns()
         self._policy.note(batch.group, now_s)
@@ -182,6 +187,11 @@ class LaneWriter:
         """The feed has ended: flush what is left, then `run` returns."""
         self._is_closing = True
         self.flush()
+
+    @property
+    def sync_s(self) -> float:
+        """What an append and its fdatasync take: the median of the last few; 0 while there are too few."""
+        return median(self._syncs_s) if len(self._syncs_s) >= _SYNCS_MIN else 0.0
 
     @property
     def waiting_since_s(self) -> float | None:

@@ -39,7 +39,10 @@ class Guard:
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer strangers with 421, huge heads with 431, the rest through the pages; our headers on every answer."""
+        """Answer strangers with 421, huge heads with 431, bodies with 400, the rest through the pages.
+
+        Our headers go on every answer.
+        """
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -55,7 +58,12 @@ class Guard:
         fields = sum(len(name) + len(value) for name, value in scope["headers"])
         if len(scope["raw_path"]) + len(scope["query_string"]) + fields > HEADER_BYTES_MAX:
             return PlainTextResponse(f"the request's head is larger than {HEADER_BYTES_MAX} bytes\n", status_code=431)
-        if not is_own_name(Headers(scope=scope).get("host"), self._host):
+        headers = Headers(scope=scope)
+        if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
+            # No page takes one, and about where a body ends a proxy in front of us may think otherwise than we do.
+            close = {"Connection": "close"}
+            return PlainTextResponse("send no body: there is nothing to change here\n", status_code=400, headers=close)
+        if not is_own_name(headers.get("host"), self._host):
             return PlainTextResponse("this Host name is not ours; use the address or a local name\n", status_code=421)
         return self._app
 

@@ -47,6 +47,9 @@ def test_a_well_service_is_live_and_ready() -> None:
 
 SICK = {
     "nats_disconnected": replace(WELL, nats=replace(WELL.nats, connected=False, since_ns=NOW - S)),
+    "nats_refused": replace(
+        WELL, nats=replace(WELL.nats, connected=False, refusal="authorization violation", since_ns=NOW - S)
+    ),
     "stopping": replace(WELL, phase="stopping", phase_since_ns=NOW - S),
     "starting": replace(WELL, phase="starting", phase_since_ns=NOW - S),
     "disk_low": replace(WELL, disk=replace(WELL.disk, free_bytes=9, low_since_ns=NOW - S)),
@@ -55,7 +58,17 @@ SICK = {
     "backlog": with_lane(oldest_unflushed_s=121.0),
     "stream_regressed": replace(WELL, alarms=(Alarm("stream_regressed", "born again", NOW - S, "look"),)),
     "out_of_room": replace(WELL, alarms=(Alarm("out_of_room", "full", NOW - S, "free space"),)),
-    "commit_failing": replace(WELL, alarms=(Alarm("commit_failing", "EIO", NOW - S, "look"),)),
+    **{
+        code: replace(WELL, alarms=(Alarm(code, "a part says so", NOW - S, "look"),))
+        for code in (
+            "clock_skew",
+            "commit_failing",
+            "quarantine_flood",
+            "slow_disk",
+            "storage_denied",
+            "storage_unavailable",
+        )
+    },
 }
 
 
@@ -127,6 +140,12 @@ def test_reasons_come_oldest_first() -> None:
 
 def test_limits_are_the_callers_choice() -> None:
     assert codes(readiness(with_lane(pending=11), NOW, HealthLimits(pending_max=10))) == ["backlog"]
+
+
+def test_without_other_limits_those_of_the_service_count() -> None:
+    status = replace(with_lane(pending=11), limits=HealthLimits(pending_max=10))
+    assert codes(readiness(status, NOW)) == ["backlog"]
+    assert readiness(status, NOW, HealthLimits()).ok
 
 
 def test_status_and_health_become_plain_json() -> None:

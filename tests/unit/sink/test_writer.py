@@ -265,3 +265,24 @@ async def test_appends_flushes_and_new_lives_together_keep_the_books() -> None:
     entries = read_ledger(disk, DATA)
     assert sum(entry.stored for entry in entries) == writer.counts.stored == sequence
     assert sum(entry.received for entry in entries) == writer.counts.received
+
+
+async def test_the_time_of_a_sync_is_that_of_most_of_the_last_ones() -> None:
+    disk = CrashDisk()
+    writer, clock = new_writer(disk)
+    steps = iter([0.001, 9.0, 0.001, 0.001, *[0.7] * 9])
+    append = writer.lane.append
+
+    def slow_append(group: MessageGroup, *, missing: tuple[tuple[int, int], ...] = ()) -> None:
+        append(group, missing=missing)
+        clock.advance(next(steps))
+
+    seen = []
+    async with running(writer):
+        writer.lane.append = slow_append  # type: ignore[method-assign]
+        for sequence in range(1, 14):
+            await writer.log(await writer.prepare(messages(sequence)))
+            seen.append(writer.sync_s)
+    assert seen[:4] == [0.0] * 4, "too few to tell"
+    assert seen[4] == pytest.approx(0.001), "one hiccup among good ones tells nothing"
+    assert seen[12] == pytest.approx(0.7)
