@@ -27,6 +27,7 @@ from tests.benchmarks import (
     records_decisions,
     records_registry,
     replay,
+    s3,
     silver_figures,
 )
 from tests.benchmarks.figures import Figure
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
     "decisions": records_decisions.measure,
     "bars": records_bars.measure,
     "registry": records_registry.measure,
+    "s3": s3.measure,
     "silver": silver_figures.measure,
     "gold": gold_swap.measure,
 }

@@ -49,15 +49,16 @@ class AckWatch:
         """Look at the groups of one writer."""
         log = writer.log
 
-        def noted(batch: Batch) -> Awaitable[None]:
+        def noted(batch: Batch) -> Awaitable[int]:
             return self._noted(batch, log(batch))
 
         writer.log = noted  # type: ignore[method-assign]
 
-    async def _noted(self, batch: Batch, logged: Awaitable[None]) -> None:
-        await logged
+    async def _noted(self, batch: Batch, logged: Awaitable[int]) -> int:
+        segment = await logged
         if batch.group is not None:
             self._waiting.extend(batch.group.server_ns)
+        return segment
 
     async def _publish_timed(self, subject: str, payload: bytes, reply: str = "") -> None:
         await self._publish(subject, payload, reply)
@@ -74,7 +75,12 @@ class AckWatch:
 
 async def _run(wish: argparse.Namespace) -> dict[str, Any]:
     settings = load_settings(
-        data_root=wish.folder / "lake",
+        data_root=wish.data or wish.folder / "lake",
+        state_dir=wish.folder / "state" if wish.data else None,
+        s3__endpoint=wish.endpoint,
+        s3__region="us-east-1" if wish.endpoint else None,
+        s3__access_key=wish.access_key,
+        s3__secret_key=wish.secret_key,
         nats__url=wish.url,
         nats__create_streams=True,
         nats__fast_lane=not wish.stock,
@@ -171,6 +177,10 @@ def main() -> None:
     parser.add_argument("--stock", action="store_true", help="the client's own parser instead of the fast lane")
     parser.add_argument("--acks", action="store_true", help="time the acks")
     parser.add_argument("--flush-seconds", type=float, default=None)
+    parser.add_argument("--data", help="s3://bucket/prefix; else the lake lies below the folder")
+    parser.add_argument("--endpoint", help="of the store")
+    parser.add_argument("--access-key")
+    parser.add_argument("--secret-key")
     wish = parser.parse_args()
     set_up_logs("warning")
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

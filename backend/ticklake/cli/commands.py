@@ -37,6 +37,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("verify", "ticklake.cli.look:verify", "Prove that the books balance and every file is whole."),
     CommandEntry("quarantine", "ticklake.cli.quarantine:app", "Rejected input, and its way back."),
     CommandEntry("wal", "ticklake.cli.wal:app", "List, check and repair the log."),
+    CommandEntry("recover", "ticklake.cli.recover:recover", "The state folder is lost: make a new one from the lake."),
     CommandEntry("silver", "ticklake.cli.silver:app", "Feature versions: build, list, compare, inspect, report."),
     CommandEntry("gold", "ticklake.cli.gold:app", "Training sets: promote, validate, ls, metadata, rollback."),
     CommandEntry("registry", "ticklake.cli.registry:app", "Registered datasets: what there is, since when, how large."),

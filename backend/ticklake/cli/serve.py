@@ -20,6 +20,7 @@ from ticklake.base.settings_explain import explain
 from ticklake.base.settings_secrets import secret_values
 from ticklake.cli.loop import new_event_loop
 from ticklake.cli.spare import spare_pandas
+from ticklake.sink.store_wait import has_open_requests
 
 
 def serve(
@@ -73,6 +74,10 @@ def serve(
             raise
         except DiskError as error:
             _leave_without_acks(error)
+    if has_open_requests():  # it must not come back to an interpreter that is being taken down
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 async def _build_and_run(settings: Settings, control: LogControl) -> None:

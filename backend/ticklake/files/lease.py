@@ -18,6 +18,7 @@ from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import ConfigError, CorruptError, RetryableError
 from ticklake.files.local import FILE_MODE, LocalFiles
 
+RECOVERING = "RECOVERING"  # stands in a state folder that is being made anew
 _IDENTITY = re.compile(r"[a-z0-9]{1,16}")
 _IDENTITY_BYTES = 4  # eight hex digits: two state folders of one lake collide once in four billion
 
@@ -85,6 +86,7 @@ class StateFolder:
         clock: Clock | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
         writer_id: str | None = None,
+        is_recovering: bool = False,
     ) -> StateFolder:
         """Create what is missing, take the lock, count the start durably.
 
@@ -93,11 +95,12 @@ class StateFolder:
             clock: stamps the lock.
             entropy: gives n random bytes.
             writer_id: identity to use instead of a random one; must stay the same for the life of the folder.
+            is_recovering: open it although it is only half made, to make it whole.
 
         Raises:
             RetryableError: another process holds the folder.
             ConfigError: `writer_id` is not the identity of this folder, or no valid one.
-            CorruptError: IDENTITY or EPOCH cannot be read.
+            CorruptError: IDENTITY or EPOCH cannot be read, or a recovery of the folder did not come to its end.
             DiskError: stop.
         """
         files = LocalFiles()
@@ -105,6 +108,8 @@ class StateFolder:
         files.make_folder(path)
         lock = FolderLock.acquire(path, clock=clock or SystemClock())
         try:
+            if not is_recovering:
+                _check_whole(files, path)
             identity = _read_identity(files, path, writer_id) or _make_identity(files, path, writer_id, entropy)
             epoch = _read_epoch(files, path) + 1
             _replace(files, path, "EPOCH", f"{epoch}\n".encode())
@@ -124,6 +129,11 @@ class StateFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _check_whole(files: LocalFiles, path: str) -> None:
+    if files.exists(f"{path}/{RECOVERING}"):
+        raise CorruptError(f"{path}: a recovery did not come to its end; run `ticklake recover` again")
 
 
 def _read_identity(files: LocalFiles, path: str, writer_id: str | None) -> str | None:

@@ -98,6 +98,7 @@ class ObjectStore:
         self.bucket = bucket
         self.access = access
         self.has_conditional_writes = access.conditional_writes
+        self.is_proven = False  # `probe` found that it keeps its word
         self.observe: Observe = lambda _operation, _result, _seconds: None
         self._sleep: Callable[[float], None] = time.sleep
         self._store = S3Store(

@@ -2,8 +2,9 @@
 
 Limits streams are read *by position*: the consumer is made at our own durable position and must deliver in one unbroken
 run; at any break, redelivery, reconnect or silence it is made anew at the position. One ack per logged group is a
-courtesy to the server. Work-queue and interest streams cannot be read again, so there each message is acked for itself
-and redeliveries are recognised by the set of sequences the log holds.
+courtesy to the server (with `ack_after = commit` one per segment, once it is in the lake). Work-queue and interest
+streams cannot be read again, so there each message is acked for itself and redeliveries are recognised by the set of
+sequences the log holds.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import structlog
 from ticklake.base.clock import Clock
 from ticklake.base.errors import UnavailableError
 from ticklake.base.metrics import Metrics
-from ticklake.ingest.api import JetStreamApi, Retention, StreamFacts, StreamMissingError, format_time
+from ticklake.ingest.api import JetStreamApi, Retention, StreamFacts, StreamMissingError
+from ticklake.ingest.consumer import EXPLICIT_ACK_WAIT_S, explicit_consumer, position_consumer
 from ticklake.ingest.intake import Intake, Taken
+from ticklake.ingest.late_acks import LateAcks
 from ticklake.ingest.look import look_at_consumer
 from ticklake.ingest.order import Ordered, any_order, in_order
 from ticklake.ingest.pull import HEARTBEAT_S, PullSession
@@ -35,9 +38,6 @@ _BACKOFF_S = (0.25, 5.0)  # first and longest wait between tries: never a hot lo
 _SILENCE_S = 2.5 * HEARTBEAT_S
 _SMALL_GROUP = 256  # below this many messages it pays to wait a moment for company
 _NS = 1_000_000_000
-_ACK_WAIT_S = 600  # position mode never waits for redelivery: it makes the consumer anew
-_EXPLICIT_ACK_WAIT_S = 60  # > ten times the worst fsync we have seen
-_EXPLICIT_ACK_PENDING_MAX = 60_000
 
 
 @dataclass(slots=True)
@@ -93,6 +93,9 @@ class StreamFeed:
         self._is_closing = asyncio.Event()
         self._wake = asyncio.Event()
         self._has_progress = False
+        self._is_late = writer.acks_after_commit
+        self._acks = LateAcks(wire, clock=clock, acks_after_commit=self._is_late)
+        writer.on_commit(self._acks.committed)
         self.state = FeedState()
         self._log = structlog.get_logger().bind(lane=writer.name, stream=stream)
 
@@ -197,12 +200,9 @@ class StreamFeed:
         """Wait for messages, log them, ack them, ask for more. Gives a reason when this consumer is over."""
         await self._ask(session)
         frames = intake.frames
-        try:
-            async with asyncio.timeout(_SILENCE_S):
-                await intake.arrived.wait()
-        except TimeoutError:
-            if session.asked and intake.frames == frames and self._writer.has_room:
-                return f"no heartbeat for {_SILENCE_S:g} s"
+        is_silent = not await self._wait_for_frames(intake)
+        if is_silent and session.asked and intake.frames == frames and self._writer.has_room:
+            return f"no heartbeat for {_SILENCE_S:g} s"
         intake.arrived.clear()
         if self._wire.generation != generation:
             return "reconnected"
@@ -243,6 +243,22 @@ class StreamFeed:
             await asyncio.sleep(self._sync_interval_s)
         return None
 
+    async def _wait_for_frames(self, intake: Intake) -> bool:
+        """Whether any came before the silence was too long. Meanwhile the server hears that we are at it."""
+        left_s = _SILENCE_S
+        while left_s > 0:
+            await self._acks.renew()
+            renew_in_s = self._acks.renew_in_s
+            step_s = left_s if renew_in_s is None else min(left_s, renew_in_s)
+            try:
+                async with asyncio.timeout(step_s):
+                    await intake.arrived.wait()
+            except TimeoutError:
+                left_s -= step_s
+            else:
+                return True
+        return False
+
     async def _ask(self, session: PullSession) -> None:
         if self._writer.has_room and not self._is_closing.is_set():
             await session.top_up()
@@ -258,10 +274,8 @@ class StreamFeed:
             cursor.after_server_ns = ordered.group.server_ns[-1]
         return ordered
 
-    async def _acked(self, ordered: Ordered, logged: Awaitable[None]) -> None:
-        await logged
-        for ack in ordered.acks:
-            await self._wire.publish(ack.decode("ascii"), b"+ACK")
+    async def _acked(self, ordered: Ordered, logged: Awaitable[int]) -> None:
+        await self._acks.keep(await logged, ordered.acks)
         self._has_progress = True
 
     async def _reuse(self, sequence: int) -> None:
@@ -338,34 +352,17 @@ class StreamFeed:
     async def _make_consumer(self, stream: StreamFacts, resume: Resume, *, is_explicit: bool) -> bool:
         """Make the consumer anew (or find it, where acks must survive). Gives whether it filters subjects."""
         is_filtered = not set(stream.subjects) <= set(self._subjects)
-        config: dict[str, Any] = {
-            "name": self._consumer,
-            "durable_name": self._consumer,
-            "replay_policy": "instant",
-            "max_deliver": -1,
-        }
-        if is_filtered:
-            config["filter_subjects"] = sorted(self._subjects)
+        subjects = self._subjects if is_filtered else None
         if is_explicit:
-            await self._make_explicit(stream, config)
+            await self._make_explicit(stream, subjects)
             return True  # any order, so holes mean nothing
-        config |= {"ack_policy": "all", "ack_wait": _ACK_WAIT_S * _NS, "max_ack_pending": -1, "mem_storage": True}
-        if resume.start_sequence is not None:
-            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": resume.start_sequence}
-        else:
-            assert resume.start_ns is not None
-            config |= {"deliver_policy": "by_start_time", "opt_start_time": format_time(resume.start_ns)}
+        config, ack_wait_s = position_consumer(self._consumer, resume, subjects=subjects, is_late=self._is_late)
         await self._api.delete_consumer(self._stream, self._consumer)
         await self._api.create_consumer(self._stream, config)
+        self._acks.begin(is_floor=True, ack_wait_s=ack_wait_s)
         return is_filtered
 
-    async def _make_explicit(self, stream: StreamFacts, config: dict[str, Any]) -> None:
-        config |= {
-            "ack_policy": "explicit",
-            "deliver_policy": "all",
-            "ack_wait": _EXPLICIT_ACK_WAIT_S * _NS,
-            "max_ack_pending": _EXPLICIT_ACK_PENDING_MAX,
-        }
+    async def _make_explicit(self, stream: StreamFacts, subjects: Sequence[str] | None) -> None:
         found = await self._api.consumer(self._stream, self._consumer)
         if found is not None and int(found["delivered"]["stream_seq"]) > stream.last_sequence:
             # After a power cut the server may remember a consumer ahead of its stream: it would stay silent for ever.
@@ -373,7 +370,10 @@ class StreamFeed:
             await self._api.delete_consumer(self._stream, self._consumer)
             found = None
         if found is None:
+            config = explicit_consumer(self._consumer, subjects=subjects, is_late=self._is_late)
             await self._api.create_consumer(self._stream, config)
+        ack_wait_s = int(found["config"]["ack_wait"]) / _NS if found is not None else EXPLICIT_ACK_WAIT_S
+        self._acks.begin(is_floor=False, ack_wait_s=ack_wait_s)
 
 
 def _in_order(taken: Taken, now_ns: int, cursor: _Cursor, is_filtered: bool, lane: Lane) -> Ordered:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -49,6 +50,8 @@ class LedgerEntry:
         quarantined_rows: rejected rows per table.
         reasons: rejected rows per reason.
         committed_ns: wall clock of the commit, UTC ns.
+        reached: what the lane knew behind this segment (life of the stream, position, sequences seen), in its own
+            words: enough to make a lost state folder anew. None in entries of older programs.
     """
 
     writer: str
@@ -68,6 +71,7 @@ class LedgerEntry:
     quarantined_rows: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     files: tuple[LedgerFile, ...] = ()
+    reached: Mapping[str, Any] | None = None
 
 
 class _Document(msgspec.Struct):
@@ -91,6 +95,7 @@ class _Document(msgspec.Struct):
     reasons: dict[str, int]
     files: list[LedgerFile]
     committed_ns: int
+    reached: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 def encode_entry(entry: LedgerEntry) -> bytes:
@@ -114,6 +119,7 @@ def encode_entry(entry: LedgerEntry) -> bytes:
         reasons=dict(entry.reasons),
         files=list(entry.files),
         committed_ns=entry.committed_ns,
+        reached=msgspec.UNSET if entry.reached is None else dict(entry.reached),
     )
     return msgspec.json.encode(document) + b"\n"
 
@@ -148,6 +154,7 @@ def decode_entry(content: bytes, *, path: str = "ledger entry") -> LedgerEntry:
         quarantined_rows=document.quarantined_rows,
         reasons=document.reasons,
         files=tuple(document.files),
+        reached=None if document.reached is msgspec.UNSET else document.reached,
     )
 
 

@@ -6,7 +6,8 @@
     (the caller retires the log segment) ─▶ `clean`                          only now may staging go
 
 Links, not renames: a crash may keep the removal of a name in one folder and lose its creation in another. A link
-also never overwrites; a taken name with our size and checksum is our own earlier try.
+also never overwrites; a taken name with our size and checksum is our own earlier try. A lake in a bucket gets PUTs in
+place of links, from the same staging folder; see `lake.landing`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import google_crc32c
-
 from ticklake.base.errors import CorruptError, DiskError, OutOfRoomError
+from ticklake.files.placement import PlacedFiles
 from ticklake.files.protocol import Files
 from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.intent import Intent, StagedFile, decode_intent, encode_intent
+from ticklake.lake.landing import BucketLake, BucketLanding, Landing, LocalLanding, crc32c_hex
 from ticklake.lake.layout import INTENT_NAME, LEDGER_NAME, ledger_folder, ledger_name, staged_name, staging_name
 from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_entry
 
@@ -28,23 +29,27 @@ from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_e
 class Publisher:
     """Commits the segments of one lane. One thread at a time."""
 
-    def __init__(self, files: Files, *, data_root: str, staging_root: str, writer: str) -> None:
+    def __init__(self, files: Files, *, landing: Landing, staging_root: str, writer: str) -> None:
         """Args are finished folders.
 
         Args:
-            files: the disk.
-            data_root: root of the lake.
-            staging_root: the lane's staging folder, on the disk of `data_root`, outside every table; exists.
+            files: the disk of the staging folder.
+            landing: the way from there into the lake.
+            staging_root: the lane's staging folder, outside every table; exists.
             writer: `{identity}-{lane}`.
         """
         self._files = files
-        self._data_root = data_root
+        self._landing = landing
         self._staging_root = staging_root
         self._writer = writer
 
     def staged_segments(self) -> list[int]:
         """Segments that have a staging folder, oldest first."""
         return [int(name) for name in self._files.list(self._staging_root) if name.isdecimal()]
+
+    def has_entries(self) -> bool:
+        """Whether this writer ever entered anything in the books."""
+        return self._landing.has_entries()
 
     def find_intent(self, segment: int) -> Intent | None:
         """The decision that an earlier process took about a segment, made durable once more; None when there is none.
@@ -86,16 +91,18 @@ class Publisher:
             raise
 
     def finish(self, intent: Intent) -> LedgerEntry:
-        """Link what the intent names and enter it in the books. Durable on return; done twice is done.
+        """Land what the intent names and enter it in the books. Durable on return; done twice is done.
 
         Raises:
             OutOfRoomError: the decision stands; finish later.
             CorruptError: another file has one of our names: two writers share an identity.
             DiskError: stop.
+            StoreUnavailableError: called off while the store did not answer; the decision stands.
         """
-        self._link(intent.segment, intent.files)
-        self._link(intent.segment, [intent.ledger])
-        return self._read_entry(intent)
+        folder, ledger = self._folder(intent.segment), intent.ledger
+        self._landing.land(folder, intent.files)
+        self._landing.land(folder, [ledger])
+        return decode_entry(self._landing.read_landed(folder, ledger), path=f"{ledger.folder}/{ledger.name}")
 
     def clean(self, segment: int) -> None:
         """Remove a staging folder. Only when the segment is gone from the log, or when nothing was decided."""
@@ -138,7 +145,7 @@ class Publisher:
 
     def _stage_file(self, folder: str, name: str, content: bytes, *, target: tuple[str, str], rows: int) -> StagedFile:
         self._write(f"{folder}/{name}", content)
-        return StagedFile(name, *target, rows, len(content), _hex(content))
+        return StagedFile(name, *target, rows, len(content), crc32c_hex(content))
 
     def _write(self, path: str, content: bytes) -> None:
         """A new file, read back and synced. A disk that took fewer bytes than it said is found here, by us."""
@@ -151,42 +158,36 @@ class Publisher:
         finally:
             file.close()
 
-    def _link(self, segment: int, staged: Sequence[StagedFile]) -> None:
-        for folder in dict.fromkeys(file.folder for file in staged):
-            self._files.make_folder(f"{self._data_root}/{folder}")
-        for file in staged:
-            source = f"{self._folder(segment)}/{file.staged}"
-            target = f"{self._data_root}/{file.folder}/{file.name}"
-            try:
-                self._files.link(source, target)
-            except FileExistsError:
-                self._check_own(target, file)
-            except FileNotFoundError as error:
-                raise CorruptError(
-                    f"{source}: named by INTENT, yet gone; restore the folder, "
-                    "or remove INTENT to encode the segment again"
-                ) from error
-        for folder in dict.fromkeys(file.folder for file in staged):
-            self._files.sync_folder(f"{self._data_root}/{folder}")
 
-    def _check_own(self, target: str, file: StagedFile) -> None:
-        content = self._files.read(target)
-        if (len(content), _hex(content)) != (file.bytes, file.crc32c):
-            raise CorruptError(
-                f"{target}: has {len(content)} bytes with crc32c {_hex(content)}, but {self._writer} is about to "
-                f"publish {file.bytes} bytes with crc32c {file.crc32c} under that name: two writers share an identity; "
-                "stop one, and give it its own state folder"
-            )
+def open_publisher(
+    files: PlacedFiles, state_folder: str, data_root: str | BucketLake, *, log_folder: str, lane: str, writer: str
+) -> Publisher:
+    """The publisher of a lane. Makes every folder that the lane needs.
 
-    def _read_entry(self, intent: Intent) -> LedgerEntry:
-        path = f"{self._data_root}/{intent.ledger.folder}/{intent.ledger.name}"
-        return decode_entry(self._files.read(path), path=path)
+    Args:
+        files: the local disk.
+        state_folder: absolute path.
+        data_root: the lake: an absolute path, or a bucket.
+        log_folder: of the lane, below the state folder.
+        lane: its name.
+        writer: `{identity}-{lane}`.
+    """
+    staging_root = f"{state_folder}/staging/{lane}"
+    landing: Landing
+    if isinstance(data_root, BucketLake):
+        landing = BucketLanding(files, data_root, writer=writer)
+        folders = [state_folder, log_folder]
+    else:
+        landing = LocalLanding(files, data_root, writer=writer)
+        folders = [state_folder, data_root, log_folder]
+    for folder in folders:
+        files.make_folder(folder)
+    if isinstance(data_root, str) and not files.same_disk(state_folder, data_root):
+        staging_root = f"{data_root}/_staging/{lane}"  # a link cannot cross disks
+    files.make_folder(staging_root)
+    return Publisher(files, landing=landing, staging_root=staging_root, writer=writer)
 
 
 def _next_copy(names: Sequence[str]) -> int:
     """One more than the highest number behind `INTENT.`; a torn copy keeps its name."""
     return 1 + max(int(name.partition(".")[2] or 0) for name in names)
-
-
-def _hex(content: bytes) -> str:
-    return f"{google_crc32c.value(content):08x}"

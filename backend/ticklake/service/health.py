@@ -38,6 +38,7 @@ Those of a part that noticed by itself come as alarms: `stream_regressed`, `out_
 `quarantine_flood`, `commit_failing`, `storage_denied` (the object store says no) and `storage_unavailable` (it does not
 answer). The others are read off the numbers here.
 """
+_PAUSING: Final = frozenset({"out_of_room", "storage_denied", "storage_unavailable"})
 
 _NS: Final = 1_000_000_000
 
@@ -134,7 +135,7 @@ def _sync(lane: LaneStatus, now_ns: int, *, limit_s: float) -> Iterator[Alarm]:
 def _flow(lane: LaneStatus, status: Status, now_ns: int, limits: HealthLimits) -> Iterator[Alarm]:
     pending = lane.pending or 0
     moved_ns = max(lane.last_message_ns or 0, status.started_ns, status.nats.since_ns)
-    paused = status.disk.low_since_ns is not None or any(alarm.code == "out_of_room" for alarm in status.alarms)
+    paused = status.disk.low_since_ns is not None or any(alarm.code in _PAUSING for alarm in status.alarms)
     if pending and status.nats.connected and not paused and now_ns - moved_ns > limits.stall_s * _NS:
         yield Alarm(
             "consumer_stalled",

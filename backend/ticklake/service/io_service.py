@@ -18,12 +18,15 @@ from ticklake.base.lifecycle import Worker, call_on_signals, run_workers, stop_o
 from ticklake.base.metrics import Metrics
 from ticklake.base.settings import Settings
 from ticklake.files.lease import StateFolder
+from ticklake.files.object_answer import StoreUnavailableError
 from ticklake.service.notify import Notifier
 from ticklake.service.snapshot import ServicePhase, Snapshot
 from ticklake.service.status import Phase, Status
 from ticklake.service.watch import Watch
 from ticklake.sink.feed import Bus
 from ticklake.sink.tier import TierWriter
+
+_START_LOOK_S = 5.0
 
 
 class BusWorker(Bus, Worker, Protocol):
@@ -127,8 +130,9 @@ class IOService:
                 await self._face.start()
                 stack.push_async_callback(self._face.stop)
             self._notifier.status("replaying the log")
-            for tier in self._tiers:
-                await tier.open()
+            if not await self._open_tiers():
+                self._log.info("service.stopped_before_ready", next_step="none: the next start goes on with the log")
+                return
             self._enter("running")
             self._notifier.ready()
             self._log.info("service.started", recovered_messages=self.status.recovery.messages)
@@ -136,6 +140,35 @@ class IOService:
                 on_ready()
             await self._run_workers()
         self._log.info("service.stopped")
+
+    async def _open_tiers(self) -> bool:
+        """Publish what the log has and make the writers. False: told to stop while an object store did not answer."""
+        watcher = asyncio.ensure_future(self._watch_start())
+        try:
+            for tier in self._tiers:
+                await tier.open()
+        except StoreUnavailableError:
+            if not self._stop.is_set():
+                raise
+            return False
+        finally:
+            watcher.cancel()
+        return True
+
+    async def _watch_start(self) -> None:
+        """Let the service manager wait as long as the store makes us wait, and stop waiting when told to stop."""
+        while not self._stop.is_set():
+            try:
+                async with asyncio.timeout(_START_LOOK_S):
+                    await self._stop.wait()
+            except TimeoutError:
+                downs = [wait.down for tier in self._tiers for wait in tier.store_waits]
+                down = next(filter(None, downs), None)
+                if down is not None:
+                    self._notifier.status(f"{down.reason}: {down.text}")
+                    self._notifier.extend_timeout(3 * _START_LOOK_S)
+        for tier in self._tiers:
+            tier.stop_waiting()
 
     async def _run_workers(self) -> None:
         feeds: list[Worker] = [feed for tier in self._tiers for feed in tier.feeds]
@@ -152,6 +185,8 @@ class IOService:
     async def _announce_stop(self) -> None:
         await self._stop.wait()
         self._enter("stopping")
+        for tier in self._tiers:
+            tier.stop_waiting()
         self._notifier.stopping()
         self._notifier.extend_timeout(self._settings.shutdown_grace_s)
         self._log.info("service.stopping", grace_s=self._settings.shutdown_grace_s)

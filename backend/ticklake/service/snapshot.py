@@ -23,12 +23,17 @@ from ticklake.service.status import (
     TableStatus,
 )
 from ticklake.sink.feed import Bus, Feed
+from ticklake.sink.store_wait import DENIED, UNAVAILABLE
 from ticklake.sink.tier import TierWriter
 from ticklake.sink.writer import LaneWriter
 
 _REGRESSED = (
     "check the NATS server's disk and sync_interval; the lake holds both lives of the stream, told apart by incarnation"
 )
+_STORE_STEPS = {
+    DENIED: "check key, bucket and policy; it is tried again by itself, and the log keeps everything",
+    UNAVAILABLE: "check the store and the network; it is tried again by itself, and the log keeps everything",
+}
 
 
 @dataclass(slots=True)
@@ -162,6 +167,10 @@ class Snapshot:
         )
 
     def _notices(self, nats: NatsStatus, lanes: Sequence[LaneStatus], now_ns: int) -> Iterator[Notice]:
+        for wait in (wait for tier in self._tiers for wait in tier.store_waits):
+            if (down := wait.down) is not None:
+                what = f"{wait.name}: {down.text}"
+                yield Notice(down.reason, wait.name, what, _STORE_STEPS[down.reason], down.since_ns)
         for tier in self._tiers:
             for writer, feed in zip(tier.writers, tier.feeds, strict=True):
                 yield from self._feed_notices(writer, feed, is_connected=nats.connected)

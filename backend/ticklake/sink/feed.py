@@ -37,13 +37,18 @@ class BatchWriter(Protocol):
 
     name: str
     lane: Lane
+    acks_after_commit: bool
+    """Whether a message may be acked only when its segment is in the lake; else when it is in the log."""
 
     async def prepare(self, make: Callable[[Lane], BatchT]) -> BatchT:
         """Run `make` on a thread of its own, perhaps while an earlier batch is being logged."""
         ...
 
-    def log(self, batch: Batch) -> Awaitable[None]:
+    def log(self, batch: Batch) -> Awaitable[int]:
         """Begin to log a batch at once. It is durable, and only then, when what this gives has been awaited.
+
+        That gives the number of the newest segment that holds a message: once it is committed, all of the batch is
+        in the lake, its duplicates included.
 
         One at a time, in the order they were prepared. A full disk makes it wait until there is room; nothing is lost
         meanwhile.
@@ -66,6 +71,10 @@ class BatchWriter(Protocol):
     @property
     def has_room(self) -> bool:
         """Whether more may be asked for. Not asking is the only brake."""
+        ...
+
+    def on_commit(self, tell: Callable[[int], Awaitable[None]]) -> None:
+        """Await `tell` with its number when a segment has been committed; all before it have been."""
         ...
 
     def on_room(self, wake: Callable[[], None]) -> None:

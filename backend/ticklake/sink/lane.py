@@ -17,9 +17,9 @@ from ticklake.base.errors import DiskError, OutOfRoomError, UsageError
 from ticklake.files.placement import PlacedFiles
 from ticklake.lake.batch import EncodedSegment, Encoder
 from ticklake.lake.intent import Intent
-from ticklake.lake.layout import ledger_folder
+from ticklake.lake.landing import BucketLake
 from ticklake.lake.ledger import LedgerEntry
-from ticklake.lake.publish import Publisher
+from ticklake.lake.publish import open_publisher
 from ticklake.schema.messages import MessageGroup
 from ticklake.sink.progress import Progress
 from ticklake.sink.recovery import RecoveryReport, publish_old_log
@@ -46,7 +46,7 @@ class Lane:
         *,
         files: PlacedFiles,
         state_folder: str,
-        data_root: str,
+        data_root: str | BucketLake,
         identity: str,
         epoch: int,
         stream: str,
@@ -68,7 +68,6 @@ class Lane:
         self._salt_source = salt_source
         self._sector_bytes = sector_bytes
         self._log_folder = f"{state_folder}/wal/{self.name}"
-        self._ledger_folder = f"{data_root}/{ledger_folder(self.writer)}"
         self._progress = Progress(tracks_seen=track_seen)
         self._lock = threading.Lock()
         self._failure: DiskError | None = None
@@ -76,13 +75,9 @@ class Lane:
         self._decided: dict[int, Intent] = {}
         self._live = LiveSegment()
         self._unlogged_duplicates = 0
-        for folder in (state_folder, data_root, self._log_folder):
-            files.make_folder(folder)
-        staging_root = f"{state_folder}/staging/{self.name}"
-        if not files.same_disk(state_folder, data_root):
-            staging_root = f"{data_root}/_staging/{self.name}"  # a link cannot cross disks
-        files.make_folder(staging_root)
-        self._publisher = Publisher(files, data_root=data_root, staging_root=staging_root, writer=self.writer)
+        self._publisher = open_publisher(
+            files, state_folder, data_root, log_folder=self._log_folder, lane=self.name, writer=self.writer
+        )
         self._ballast = Ballast(files, state_folder, name=f"ballast-{self.name}", size_bytes=ballast_bytes)
         self._wal: Wal
 
@@ -92,7 +87,7 @@ class Lane:
         *,
         files: PlacedFiles,
         state_folder: str,
-        data_root: str,
+        data_root: str | BucketLake,
         identity: str,
         epoch: int,
         stream: str,
@@ -108,7 +103,7 @@ class Lane:
         Args:
             files: the disk; shared between lanes.
             state_folder: absolute path; locked by us (`files.lease.StateFolder`).
-            data_root: absolute path of the lake.
+            data_root: the lake: an absolute path, or a bucket.
             identity: eight hex digits from the state folder.
             epoch: number of this start, from the state folder.
             stream: name of the stream, such as `MARKET_DATA`.
@@ -182,6 +177,11 @@ class Lane:
         """Bytes of the log."""
         with self._lock:
             return self._wal.end_bytes + sum(segment.size_bytes for segment in self._sealed)
+
+    @property
+    def live_segment(self) -> int:
+        """Number of the live segment. For the log thread."""
+        return self._wal.number
 
     @property
     def live_messages(self) -> int:
@@ -283,6 +283,7 @@ class Lane:
             OutOfRoomError: the segment is kept; call again when there is room.
             CorruptError: another file has one of our names; stop.
             DiskError: stop.
+            StoreUnavailableError: called off; the segment is kept, and the next start goes on with it.
             UsageError: another segment is older.
         """
         self._check_alive()
@@ -325,7 +326,6 @@ class Lane:
             self._log_folder,
             publisher=self._publisher,
             progress=self._progress,
-            ledger_folder=self._ledger_folder,
             encode=lambda logged: self._encoded(logged_segment(logged, Progress())),
             commit=lambda logged, encoded: self._publish(logged_segment(logged, self._progress), encoded),
         )

@@ -85,7 +85,6 @@ def publish_old_log(
     *,
     publisher: Publisher,
     progress: Progress,
-    ledger_folder: str,
     encode: Callable[[LoggedSegment], EncodedSegment],
     commit: Callable[[LoggedSegment, EncodedSegment], LedgerEntry],
 ) -> OldLog:
@@ -96,7 +95,6 @@ def publish_old_log(
         folder: the lane's log.
         publisher: commits segments.
         progress: fresh; moved along.
-        ledger_folder: the writer's ledger; an empty log beside a filled ledger is a loss, not a first start.
         encode: turns a segment that has groups into files; runs on other threads.
         commit: decides and finishes a segment that has groups and no decision.
 
@@ -104,6 +102,7 @@ def publish_old_log(
         CorruptError: bytes that were synced are bad or gone; a person decides.
         OutOfRoomError: run again when there is room.
         DiskError: stop.
+        StoreUnavailableError: called off while the store did not answer; run again.
     """
     numbers: list[int] = []
     entries: list[LedgerEntry] = []
@@ -129,10 +128,10 @@ def publish_old_log(
             duplicates = max(duplicates, segment.scan.duplicates)
         for group in old.groups:
             progress.take_group(group)
-    if not numbers and files.list(ledger_folder):
+    if not numbers and publisher.has_entries():
         raise CorruptError(
-            f"{folder}: the log is empty although {ledger_folder} shows that it was used; restore the state folder. "
-            "To begin as a new writer that reads the stream from its start, move IDENTITY out of the state folder"
+            f"{folder}: the log is empty although the ledger shows that it was used; restore the state folder, "
+            "or run `ticklake recover` to make it anew from the ledger"
         )
     report = RecoveryReport(
         segments=len(numbers),

@@ -118,4 +118,5 @@ def ledger_entry(
         rows=encoded.rows,
         quarantined_rows=encoded.quarantined_rows,
         reasons=encoded.reasons,
+        reached=segment.reached,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import structlog
@@ -18,14 +19,20 @@ from ticklake.base.traces import NoTraces, Traces
 from ticklake.decode.limits import DecodeLimits
 from ticklake.files.lease import StateFolder
 from ticklake.files.local import LocalFiles
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place, lake_place
+from ticklake.lake.landing import BucketLake
 from ticklake.schema.lookup import BUILTIN_TABLES, TableCatalog
 from ticklake.schema.table import Shape, TableSpec
 from ticklake.schema.user_tables import parse_user_tables
 from ticklake.sink.encode import SegmentEncoder
 from ticklake.sink.feed import Bus, Feed
 from ticklake.sink.lane import Lane
+from ticklake.sink.lost_state import check_not_lost
 from ticklake.sink.policy import FlushPolicy, FlushRule
 from ticklake.sink.recovery import RecoveryReport
+from ticklake.sink.store_check import check_store
+from ticklake.sink.store_wait import StoreWait
 from ticklake.sink.writer import LaneWriter
 
 
@@ -73,6 +80,8 @@ class TierWriter(ABC):
         self.writers: list[LaneWriter] = []
         self.feeds: list[Feed] = []
         self.recoveries: list[RecoveryReport] = []
+        self.store_waits: list[StoreWait] = []
+        self._is_stopping = False
 
     @property
     @abstractmethod
@@ -85,6 +94,8 @@ class TierWriter(ABC):
         Raises:
             RetryableError: another writer holds the state folder.
             CorruptError: a log is damaged; run `ticklake wal verify`.
+            ConfigError: the bucket has no conditional writes, or a setting is wrong.
+            StoreUnavailableError: told to stop while the store did not answer.
         """
         if self._state is None:
             self._state = await asyncio.to_thread(
@@ -92,15 +103,19 @@ class TierWriter(ABC):
             )
         state = self._state
         encode = SegmentEncoder(self._catalog, decode_limits(self._settings))
-        files = LocalFiles()
-        for stream, tables in self._catalog.streams().items():
-            if tables[0].tier != self.tier:
-                continue
+        files, root = LocalFiles(), lake_place(self._settings)
+        streams = {stream: tables for stream, tables in self._catalog.streams().items() if self._is_ours(tables)}
+        if isinstance(root, ObjectPath):
+            root.store.observe = self._observe
+            await asyncio.to_thread(self._new_wait(self.tier).run, [partial(check_store, root)])
+        for stream, tables in streams.items():
+            await self._check_not_lost(root, stream)
+            wait = self._new_wait(stream.lower()) if isinstance(root, ObjectPath) else None
             lane = await asyncio.to_thread(
                 Lane.open,
                 files=files,
                 state_folder=str(self._settings.writer_state_dir()),
-                data_root=str(self._settings.data_root),
+                data_root=_lane_root(root, wait),
                 identity=self.identity,
                 epoch=state.epoch,
                 stream=stream,
@@ -109,10 +124,46 @@ class TierWriter(ABC):
             )
             self.recoveries.append(lane.recovery)
             self._metrics.job_last_success_timestamp_seconds.labels("recovery").set(self._clock.wall_ns() / 1e9)
-            traces = self._traces.lane(lane.name)
-            writer = LaneWriter(lane, self._policy(), clock=self._clock, metrics=self._metrics, traces=traces)
+            writer = LaneWriter(
+                lane,
+                self._policy(),
+                clock=self._clock,
+                metrics=self._metrics,
+                traces=self._traces.lane(lane.name),
+                acks_after_commit=self._settings.ack_after == "commit",
+                store_wait=wait,
+                patience_s=self._settings.shutdown_grace_s / (2 * len(streams) + 2),
+            )
             self.writers.append(writer)
             self.feeds.append(self._bus.feed(writer, stream=stream, subjects=lane_subjects(tables)))
+
+    async def _check_not_lost(self, root: Place, stream: str) -> None:
+        if self._settings.nats.mode == "core":
+            return  # nothing can be read twice
+        check = partial(check_not_lost, root, str(self._settings.writer_state_dir()), stream, self.identity)
+        if isinstance(root, ObjectPath):
+            await asyncio.to_thread(self._new_wait(stream.lower()).run, [check])
+        else:
+            await asyncio.to_thread(check)
+
+    def _is_ours(self, tables: Sequence[TableSpec]) -> bool:
+        return tables[0].tier == self.tier
+
+    def _new_wait(self, name: str) -> StoreWait:
+        wait = StoreWait(name, clock=self._clock, metrics=self._metrics)
+        self.store_waits.append(wait)
+        if self._is_stopping:
+            wait.last_try()
+        return wait
+
+    def _observe(self, operation: str, result: str, seconds: float) -> None:
+        self._metrics.storage_request_seconds.labels(operation, result).observe(seconds)
+
+    def stop_waiting(self) -> None:
+        """The end is near: repeat nothing that a store does not answer; the log keeps what is not in the lake."""
+        self._is_stopping = True
+        for wait in self.store_waits:
+            wait.last_try()
 
     def _policy(self) -> FlushPolicy:
         flush = self.flush_settings
@@ -155,6 +206,7 @@ class TierWriter(ABC):
             ExceptionGroup: a part failed, earlier or now; what was acked is in the log.
         """
         self._stop.set()
+        self.stop_waiting()
         try:
             if self._running is not None:
                 await self._running
@@ -167,6 +219,13 @@ class TierWriter(ABC):
         if self._owns_state and self._state is not None:
             self._state.close()
             self._state = None
+
+
+def _lane_root(root: Place, wait: StoreWait | None) -> str | BucketLake:
+    """The lake as a lane wants it."""
+    if wait is None or not isinstance(root, ObjectPath):
+        return str(root)
+    return BucketLake(root, wait.run)
 
 
 def make_catalog(settings: Settings) -> TableCatalog:

@@ -17,11 +17,13 @@ from ticklake.base.clock import Clock
 from ticklake.base.errors import CorruptError, OutOfRoomError, TickLakeError
 from ticklake.base.metrics import Metrics
 from ticklake.base.traces import LaneTraces
+from ticklake.files.object_answer import Answer, StoreUnavailableError
 from ticklake.lake.ledger import LedgerEntry
 from ticklake.sink.feed import Batch, BatchT
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy
 from ticklake.sink.segment import Segment
+from ticklake.sink.store_wait import StoreDown, StoreWait
 
 StepT = TypeVar("StepT")
 _SYNCS_KEPT, _SYNCS_MIN = 9, 5  # the median of so many: most must be slow, a single hiccup tells nothing
@@ -52,10 +54,32 @@ class LaneWriter:
     """
 
     def __init__(
-        self, lane: Lane, policy: FlushPolicy, *, clock: Clock, metrics: Metrics, traces: LaneTraces | None = None
+        self,
+        lane: Lane,
+        policy: FlushPolicy,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        traces: LaneTraces | None = None,
+        acks_after_commit: bool = False,
+        store_wait: StoreWait | None = None,
+        patience_s: float = 10.0,
     ) -> None:
+        """Takes finished parts.
+
+        Args:
+            lane: log and commits.
+            policy: when to flush.
+            clock: of the house.
+            metrics: of the service.
+            traces: of the lane; None: none.
+            acks_after_commit: see `BatchWriter`.
+            store_wait: what the lane's commits wait with, when the lake lies in a bucket.
+            patience_s: how long the last commits may wait for the store; then what waits stays in the log.
+        """
         self.lane = lane
         self.name = lane.name
+        self.acks_after_commit = acks_after_commit
         self.counts = LaneCounts()
         self.out_of_room_since_ns: int | None = None
         self.last_append_ns = 0
@@ -75,6 +99,11 @@ class LaneWriter:
         self._is_held = False
         self._wake_feed: Callable[[], None] = lambda: None
         self._is_closing = False
+        self._is_left = False  # a commit was called off: the rest stays in the log, too
+        self._store_wait = store_wait
+        self._patience_s = patience_s
+        self._filled_segment = 0  # newest segment that holds a message
+        self._after_commit: Callable[[int], Awaitable[None]] | None = None
         self._log = structlog.get_logger().bind(lane=lane.name)
 
     # --- for the feed -------------------------------------------------------------------------------------------------
@@ -83,17 +112,17 @@ class LaneWriter:
         """Run `make` on the order thread; see `BatchWriter`."""
         return await asyncio.get_running_loop().run_in_executor(self._order_thread, make, self.lane)
 
-    def log(self, batch: Batch) -> Awaitable[None]:
+    def log(self, batch: Batch) -> Awaitable[int]:
         """Log a batch on the log thread, which begins at once; see `BatchWriter`."""
         loop = asyncio.get_running_loop()
         if batch.duplicates:  # once: logging the group may be tried many times
             loop.run_in_executor(self._log_thread, self.lane.note_duplicates, batch.duplicates)
         return self._logged(batch, loop.run_in_executor(self._log_thread, self._log_batch, batch))
 
-    async def _logged(self, batch: Batch, attempt: asyncio.Future[float]) -> None:
+    async def _logged(self, batch: Batch, attempt: asyncio.Future[tuple[float, int]]) -> int:
         while True:
             try:
-                took_s = await attempt
+                took_s, segment = await attempt
                 break
             except OutOfRoomError as error:
                 self._enter_out_of_room(error)
@@ -103,17 +132,19 @@ class LaneWriter:
                 attempt = asyncio.get_running_loop().run_in_executor(self._log_thread, self._log_batch, batch)
         self._leave_out_of_room()
         self._account(batch, took_s)
+        return segment
 
-    def _log_batch(self, batch: Batch) -> float:
+    def _log_batch(self, batch: Batch) -> tuple[float, int]:
         begin_s = self._clock.monotonic_s()
         self.unsynced_since_ns = self._clock.wall_ns()
         if batch.group is not None:
             self.lane.append(batch.group, missing=tuple(batch.missing))
+            self._filled_segment = self.lane.live_segment
         self.unsynced_since_ns = None
         took_s = self._clock.monotonic_s() - begin_s
         if self._traces is not None and batch.group is not None:
             self._traces.logged(batch.group, took_s=took_s, now_ns=self._clock.wall_ns())
-        return took_s
+        return took_s, self._filled_segment
 
     def _account(self, batch: Batch, took_s: float) -> None:
         count = len(batch.group) if batch.group is not None else 0
@@ -165,6 +196,10 @@ class LaneWriter:
         """Call `wake` whenever there is room again."""
         self._wake_feed = wake
 
+    def on_commit(self, tell: Callable[[int], Awaitable[None]]) -> None:
+        """Await `tell` with its number when a segment has been committed."""
+        self._after_commit = tell
+
     def hold(self, is_held: bool) -> None:
         """Ask for no more while the disk is below its watermark; what is here is still written out."""
         self._is_held = is_held
@@ -184,14 +219,22 @@ class LaneWriter:
         self._changed.set()
 
     def close_intake(self) -> None:
-        """The feed has ended: flush what is left, then `run` returns."""
+        """The feed has ended: flush what is left, then `run` returns. While a store is down the log keeps it."""
         self._is_closing = True
+        if self._store_wait is not None:
+            self._store_wait.last_try()
+            asyncio.get_running_loop().call_later(self._patience_s, self._store_wait.call_off)
         self.flush()
 
     @property
     def sync_s(self) -> float:
         """What an append and its fdatasync take: the median of the last few; 0 while there are too few."""
         return median(self._syncs_s) if len(self._syncs_s) >= _SYNCS_MIN else 0.0
+
+    @property
+    def store_down(self) -> StoreDown | None:
+        """Why nothing gets into the bucket now; None while it does, and for a lake on a local disk."""
+        return self._store_wait.down if self._store_wait is not None else None
 
     @property
     def waiting_since_s(self) -> float | None:
@@ -216,7 +259,19 @@ class LaneWriter:
                 except TimeoutError:
                     pass  # the timer is the other way to get due
                 continue
-            await self._seal_and_commit(self.lane.rotate)
+            try:
+                await self._seal_and_commit(self.lane.rotate)
+            except StoreUnavailableError as error:
+                while not self._is_closing:  # called off, yet the feed may still have something for the log
+                    self._changed.clear()
+                    await self._changed.wait()
+                self._log.warning(
+                    "sink.left_in_log",
+                    messages=self.lane.waiting_messages,
+                    error=str(error),
+                    next_step="none: the next start brings it into the lake",
+                )
+                break
         try:
             await asyncio.get_running_loop().run_in_executor(self._log_thread, self.lane.close)
         except OutOfRoomError as error:  # all is in files by now; only the mark of a graceful end is missing
@@ -228,6 +283,10 @@ class LaneWriter:
         """Seal the open segment on the log thread, commit it on the commit thread; one at a time, in order."""
         loop = asyncio.get_running_loop()
         async with self._sealing:
+            if self._is_left:
+                raise StoreUnavailableError(
+                    f"{self.name}: the store is down, the rest is in the log", reason=Answer.UNKNOWN
+                )
             oldest_s = self._policy.first_s
             segment = await self._until_there_is_room(lambda: loop.run_in_executor(self._log_thread, seal))
             self._policy.flushed(self._clock.monotonic_s())
@@ -238,16 +297,23 @@ class LaneWriter:
             commit = partial(self.lane.commit, segment)
             try:
                 entry = await self._until_there_is_room(lambda: loop.run_in_executor(self._commit_thread, commit))
+            except StoreUnavailableError:
+                raise  # called off: the next start goes on with it
             except TickLakeError as error:
                 self._metrics.commit_total.labels("conflict" if isinstance(error, CorruptError) else "failed").inc()
                 raise
             self._leave_out_of_room()
             self._report(entry, segment, took_s=self._clock.monotonic_s() - begin_s, oldest_s=oldest_s)
+            if self._after_commit is not None:
+                await self._after_commit(segment.number)
 
     async def _until_there_is_room(self, step: Callable[[], asyncio.Future[StepT]]) -> StepT:
         while True:
             try:
                 return await step()
+            except StoreUnavailableError:
+                self._is_left = True
+                raise
             except OutOfRoomError as error:
                 self._metrics.commit_total.labels("out_of_room").inc()
                 self._enter_out_of_room(error)

@@ -10,6 +10,7 @@ import pytest
 
 from ticklake.base.errors import CorruptError, DiskError, OutOfRoomError
 from ticklake.lake.batch import EncodedFile, EncodedSegment
+from ticklake.lake.landing import LocalLanding
 from ticklake.lake.ledger import LedgerEntry, read_ledger
 from ticklake.lake.publish import Publisher
 from ticklake.testing.disk import CrashDisk, Faults
@@ -46,7 +47,7 @@ def disk() -> CrashDisk:
 
 
 def _publisher(disk: CrashDisk) -> Publisher:
-    return Publisher(disk, data_root=DATA, staging_root=STAGING, writer="w")
+    return Publisher(disk, landing=LocalLanding(disk, DATA, writer="w"), staging_root=STAGING, writer="w")
 
 
 def test_a_commit_brings_every_file_and_its_entry(disk: CrashDisk) -> None:
