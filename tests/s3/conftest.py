@@ -15,6 +15,7 @@ from ticklake.testing.s3_server import S3Server
 def s3_server() -> Iterator[S3Server]:
     with S3Server() as server:
         yield server
+        server.kill()  # it would wait for connections that are kept open, and nobody needs what it holds
 
 
 @pytest.fixture

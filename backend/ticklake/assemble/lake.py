@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ticklake.files.place import Place
 from ticklake.readers.lake import Lake as ReadableLake
 from ticklake.readers.place import find_place
 from ticklake.schema.lookup import TableCatalog
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ticklake.stores.lake_stores import LakeStores
 
 
-def open_lake(data_root: Path | str | None = None, *, tables: TableCatalog | None = None) -> Lake:
+def open_lake(data_root: Place | str | None = None, *, tables: TableCatalog | None = None) -> Lake:
     """The lake at `data_root`. Opens nothing and locks nothing: a lake may be read while it is written.
 
     Args:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ticklake.base.errors import UsageError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 
 _CHUNK_BYTES: Final = 1 << 20
 _MEDIA_TYPES: Final = {
@@ -86,8 +88,10 @@ def hash_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: Place) -> str:
     """SHA-256 of a file, read in pieces. Raises FileNotFoundError."""
+    if isinstance(path, ObjectPath):
+        return hash_bytes(path.read_bytes())
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

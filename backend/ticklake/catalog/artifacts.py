@@ -23,8 +23,10 @@ from ticklake.catalog.artifact_ref import ArtifactRef as ArtifactRef
 from ticklake.catalog.artifact_ref import format_of, hash_bytes, hash_file, media_type_of
 from ticklake.files.atomic import discard, inside, publish_file, replace, safe_name, write_new
 from ticklake.files.documents import decode_document, encode_document
+from ticklake.files.engines import source_of
 from ticklake.files.errors import ChangedError, NotStoredError, OutsideRootError, UnreadableError
 from ticklake.files.frames import to_arrow, write_temp_frame
+from ticklake.files.place import Place, lake_place, place_of
 
 FOLDER: Final = "catalog/artifacts"
 
@@ -36,7 +38,7 @@ class ArtifactStore:
 
     def __init__(self, root: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
         """Use a root folder, which need not exist yet."""
-        self.root = Path(os.path.realpath(root))
+        self.root = inside(place_of(root))  # without links, as every place below it
         self._clock = clock or SystemClock()
 
     def save_dataframe(
@@ -98,7 +100,11 @@ class ArtifactStore:
         self.verify(ref)
         path = self.path_of(ref)
         try:
-            table = pl.read_csv(path).to_arrow() if ref.format == "csv" else pq.read_table(path, partitioning=None)
+            table = (
+                pl.read_csv(source_of(path)).to_arrow()
+                if ref.format == "csv"
+                else pq.read_table(source_of(path), partitioning=None)
+            )
         except (pa.ArrowException, pl.exceptions.PolarsError, OSError) as error:
             raise UnreadableError(f"{path} holds no frame ({error}); load it with its own kind", path=path) from error
         if not as_pandas:
@@ -136,7 +142,7 @@ class ArtifactStore:
         digest = self._found(path, lambda: hash_file(path)) if size == ref.bytes else "not looked at"
         self._compare(ref, path, size, digest)
 
-    def path_of(self, ref: ArtifactRef) -> Path:
+    def path_of(self, ref: ArtifactRef) -> Place:
         """Where the file lies, absolute.
 
         Raises:
@@ -153,7 +159,7 @@ class ArtifactStore:
         (replace if overwrite else write_new)(path, content)
         return ref
 
-    def _place(self, kind: str, filename: str, subdir: str) -> Path:
+    def _place(self, kind: str, filename: str, subdir: str) -> Place:
         if "/" in filename or filename in ("", ".", ".."):
             raise OutsideRootError(f"{filename!r} is no file name; put folders into subdir", path=filename)
         if subdir:
@@ -162,7 +168,7 @@ class ArtifactStore:
         return inside(self.root, FOLDER, safe_name(kind), *folders, safe_name(filename))
 
     def _ref(
-        self, path: Path, kind: str, filename: str, form: str, meta: Mapping[str, str] | None, size: int, digest: str
+        self, path: Place, kind: str, filename: str, form: str, meta: Mapping[str, str] | None, size: int, digest: str
     ) -> ArtifactRef:
         return ArtifactRef(
             id=f"{Path(filename).stem}__{kind}__{digest[:12]}",
@@ -176,13 +182,13 @@ class ArtifactStore:
             meta=dict(meta or {}),
         )
 
-    def _found(self, path: Path, look: Callable[[], T]) -> T:
+    def _found(self, path: Place, look: Callable[[], T]) -> T:
         try:
             return look()
         except (FileNotFoundError, IsADirectoryError) as error:
             raise NotStoredError(f"{path} does not exist; restore it, or make the artifact again", path=path) from error
 
-    def _compare(self, ref: ArtifactRef, path: Path, size: int, digest: str) -> None:
+    def _compare(self, ref: ArtifactRef, path: Place, size: int, digest: str) -> None:
         if (size, digest) != (ref.bytes, ref.sha256):
             raise ChangedError(
                 f"{path} is not what was saved as {ref.id}: {size} bytes with SHA-256 {digest[:12]}, expected "
@@ -193,7 +199,7 @@ class ArtifactStore:
 
 def default_store(root: str | os.PathLike[str] | None = None) -> ArtifactStore:
     """The store of a data root, by default of the one in the settings (`TICKLAKE_DATA_ROOT`)."""
-    return ArtifactStore(root or Path(load_settings().data_root))
+    return ArtifactStore(root or lake_place(load_settings()))
 
 
 def save_dataframe(df: Any, kind: str, filename: str, subdir: str = "", **options: Any) -> ArtifactRef:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final, Self
 
 from ticklake.base.clock import Clock, SystemClock
@@ -16,6 +15,7 @@ from ticklake.catalog.shelves import ShelfDataset, find_shelf_datasets
 from ticklake.catalog.statistics import data_files, read_stats
 from ticklake.files.atomic import remove
 from ticklake.files.errors import NotStoredError
+from ticklake.files.place import Place, name_in, place_in, place_of
 
 FORM: Final = "ticklake.dataset/1"
 _FIELDS: Final = ("instrument", "tenor", "table", "tags", "status", "row_count", "start_date", "end_date", "file_path")
@@ -48,16 +48,17 @@ class DataRegistry:
             data_directory: the root of the data; paths below it are kept relative, so that it may move.
             clock: stamps what is registered.
         """
-        place = Path(registry_path).absolute()
+        place = place_of(registry_path)
         self.registry_path = place
-        self.data_directory = Path(data_directory).absolute()
+        self.data_directory = place_of(data_directory)
         self._clock = clock or SystemClock()
         self._folder = DocumentFolder(place.with_suffix(".d"), form=FORM, fields=_FIELDS, clock=self._clock)
 
     @classmethod
     def of_lake(cls, root: str | os.PathLike[str], *, clock: Clock | None = None) -> Self:
         """The registry that belongs to a lake: `{root}/catalog/datasets.d`."""
-        return cls(Path(root) / "catalog/datasets.json", root, clock=clock)
+        place = place_of(root)
+        return cls(place / "catalog/datasets.json", place, clock=clock)
 
     def register_dataset(
         self,
@@ -88,7 +89,7 @@ class DataRegistry:
         """
         if not name:
             raise UsageError("a dataset needs a name")
-        place = self._stored_path(file_path)
+        place = name_in(self.data_directory, file_path)
         entry = DatasetEntry(
             name=name, instrument=instrument, tenor=tenor, table=table, tags=tuple(sorted(set(tags))), file_path=place,
             registered_at=self._now(), metadata=dict(metadata or {}), **self._look(place),
@@ -188,7 +189,8 @@ class DataRegistry:
         """
         entry = self.get_dataset_entry(name)
         path = self.path_of(entry)
-        if delete_file and (Path(entry.file_path).is_absolute() or path.is_dir() or self._is_on_a_shelf(path)):
+        is_outside = not path.is_relative_to(self.data_directory)
+        if delete_file and (is_outside or path.is_dir() or self._is_on_a_shelf(path)):
             raise UsageError(
                 f"{path} belongs to the lake, is a folder or lies outside {self.data_directory}; remove it by hand or "
                 "with `ticklake retention`, and the entry without delete_file"
@@ -200,12 +202,14 @@ class DataRegistry:
 
     def places(self) -> dict[str, str]:
         """Name -> path of every dataset, relative to the data directory where it lies below it. Opens no data file."""
-        found = {shelf.name: self._stored_path(shelf.path) for shelf in find_shelf_datasets(self.data_directory)}
+        found = {
+            shelf.name: name_in(self.data_directory, shelf.path) for shelf in find_shelf_datasets(self.data_directory)
+        }
         return {**found, **dict(self._folder.select(("key", "file_path")))}
 
-    def path_of(self, entry: DatasetEntry) -> Path:
+    def path_of(self, entry: DatasetEntry) -> Place:
         """Where the files of an entry lie, absolute."""
-        return self.data_directory / entry.file_path
+        return place_in(self.data_directory, entry.file_path)
 
     def rebuild(self) -> int:
         """Make the index anew; how many datasets are registered."""
@@ -227,22 +231,18 @@ class DataRegistry:
 
     def _look(self, stored_path: str) -> dict[str, Any]:
         try:
-            return {"stats": read_stats(self.data_directory / stored_path)}
+            return {"stats": read_stats(place_in(self.data_directory, stored_path))}
         except (FileNotFoundError, CorruptError) as error:
             return {"stats": FrameStats(), "problem": str(error)}
 
     def _shelf_entry(self, shelf: ShelfDataset) -> DatasetEntry:
-        place = self._stored_path(shelf.path)
+        place = name_in(self.data_directory, shelf.path)
         return DatasetEntry(
             name=shelf.name, instrument=None, table=shelf.table, tags=(shelf.kind,), file_path=place,
             registered_at=self._now(), **self._look(place),
         )  # fmt: skip
 
-    def _stored_path(self, file_path: str | os.PathLike[str]) -> str:
-        path = Path(os.path.normpath(self.data_directory / file_path))
-        return str(path.relative_to(self.data_directory) if path.is_relative_to(self.data_directory) else path)
-
-    def _is_on_a_shelf(self, path: Path) -> bool:
+    def _is_on_a_shelf(self, path: Place) -> bool:
         tiers = ("bronze", "silver", "gold", "quarantine", "catalog", "records")
         return path.is_relative_to(self.data_directory) and path.relative_to(self.data_directory).parts[0] in tiers
 

@@ -3,30 +3,33 @@
 The documents are the truth. Writers take the folder's lock, so that no update is lost; readers take none. The index
 holds a few fields of every document, so that listing ten thousand of them opens one file. It is trusted only while the
 folder has the modification time it had when the index was made; every write here renames or unlinks, which changes that
-time. A document that was edited in place without a rename is noticed only after `rebuild`.
+time. A document that was edited in place without a rename is noticed only after `rebuild`. In a bucket there is no such
+time: there the documents are listed each time, and those that the listing shows to be others are read.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.catalog.folder_index import FolderIndex, Row
+from ticklake.catalog.folder_index import FolderIndex
+from ticklake.catalog.folder_scan import SUFFIX, fresh_index
 from ticklake.files.atomic import locked, remove, replace, safe_name
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, ConflictError, NotStoredError, UnreadableError
+from ticklake.files.object_answer import Answer, StoreUnavailableError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 
 Document = dict[str, Any]
-_SUFFIX: Final = ".json"
 
 
 class DocumentFolder:
     """Documents by key. Any number of threads and processes may use one folder."""
 
-    def __init__(self, folder: Path, *, form: str, fields: Sequence[str], clock: Clock | None = None) -> None:
+    def __init__(self, folder: Place, *, form: str, fields: Sequence[str], clock: Clock | None = None) -> None:
         """Open the folder, which is made with the first document.
 
         Args:
@@ -142,8 +145,8 @@ class DocumentFolder:
         remove(self._index_path)
         return len(self._fresh_index().column("key"))
 
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{safe_name(key)}{_SUFFIX}"
+    def _path(self, key: str) -> Place:
+        return self.folder / f"{safe_name(key)}{SUFFIX}"
 
     def _lock(self) -> Any:
         return locked(self.folder)
@@ -153,7 +156,7 @@ class DocumentFolder:
         replace(self._path(key), encode_document(document, sort_keys=True))
         return document
 
-    def _read(self, path: Path) -> Document:
+    def _read(self, path: Place) -> Document:
         try:
             content = path.read_bytes()
         except FileNotFoundError as error:
@@ -164,17 +167,29 @@ class DocumentFolder:
         return document
 
     def _fresh_index(self) -> FolderIndex:
-        try:
-            folder_mtime_ns = self.folder.stat().st_mtime_ns
-        except FileNotFoundError:
+        old = self._index or self._load_index()
+        index = fresh_index(self.folder, old, self._fields, self._indexed, now_ns=self._clock.wall_ns())
+        if index is None:
             return FolderIndex.of_rows(self._fields, {}, folder_mtime_ns=0, made_ns=0)
-        index = self._index or self._load_index()
-        if index is None or not index.is_current(folder_mtime_ns):
-            index = self._scan(index, folder_mtime_ns)
-            if os.access(self._index_path.parent, os.W_OK):
-                replace(self._index_path, index.encode())
+        if index is not old:
+            self._store_index(index)
         self._index = index
         return index
+
+    def _indexed(self, path: Place) -> list[Any]:
+        document = self._read(path)
+        return [document.get(name) for name in self._fields]
+
+    def _store_index(self, index: FolderIndex) -> None:
+        """Keep it for others; who may only read does without."""
+        if isinstance(self._index_path, ObjectPath):
+            try:
+                replace(self._index_path, index.encode())
+            except StoreUnavailableError as error:
+                if error.reason is not Answer.DENIED:
+                    raise
+        elif os.access(self._index_path.parent, os.W_OK):
+            replace(self._index_path, index.encode())
 
     def _load_index(self) -> FolderIndex | None:
         """The stored index, None when there is none of our form: it is made again, so nothing is lost with it."""
@@ -182,25 +197,3 @@ class DocumentFolder:
             return FolderIndex.decode(self._index_path.read_bytes(), self._fields)
         except FileNotFoundError:
             return None
-
-    def _scan(self, old: FolderIndex | None, folder_mtime_ns: int) -> FolderIndex:
-        """An index of what is there now; documents whose files look as before are not opened."""
-        made_ns = self._clock.wall_ns()  # before looking: what changes meanwhile makes the index stale, never wrong
-        known = old.rows() if old is not None else {}
-        rows: dict[str, Row] = {}
-        with os.scandir(self.folder) as entries:
-            names = [entry for entry in entries if entry.name.endswith(_SUFFIX) and not entry.name.startswith(".")]
-        for entry in names:
-            try:
-                stat = entry.stat()
-                row = known.get(entry.name)
-                if row is None or old is None or not old.is_same(row, stat):
-                    document = self._read(Path(entry.path))
-                    row = Row(
-                        stat.st_size, stat.st_mtime_ns, stat.st_ino, [document.get(name) for name in self._fields]
-                    )
-            except FileNotFoundError:
-                continue
-            rows[entry.name] = row
-        in_order = dict(sorted(rows.items(), key=lambda item: str(item[1].fields[0])))
-        return FolderIndex.of_rows(self._fields, in_order, folder_mtime_ns=folder_mtime_ns, made_ns=made_ns)

@@ -8,10 +8,11 @@ import platform
 import socket
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import psutil
+
+from ticklake.files.place import Place
 
 _LIBRARIES: Final = ("ticklake", "polars", "pyarrow", "duckdb", "numpy", "pandas")
 _GIT_SECONDS_MAX: Final = 10.0  # `git status` on a cold disk; a run must not wait longer for its label
@@ -30,7 +31,7 @@ class CodeVersion:
     dirty: bool | None = None
 
 
-def read_code_version(folder: Path) -> CodeVersion:
+def read_code_version(folder: Place) -> CodeVersion:
     """The commit of the tree that `folder` lies in."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
@@ -88,7 +89,7 @@ def _started_ms(pid: int) -> int | None:
         return None
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _git(folder: Place, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],

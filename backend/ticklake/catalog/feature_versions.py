@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -13,6 +12,8 @@ import yaml
 
 from ticklake.base.errors import NoDataError, UsageError
 from ticklake.files.errors import UnreadableError
+from ticklake.files.place import Place, sorted_places
+from ticklake.files.side_by_side import run_for
 
 FEATURES: Final = "silver/features"
 COMPLETE: Final = "complete"
@@ -115,7 +116,7 @@ class Column(msgspec.Struct, frozen=True):
     high: float | None = None
 
 
-def version_folder(root: Path, version: str) -> Path:
+def version_folder(root: Place, version: str) -> Place:
     """The folder of a version; it need not exist.
 
     Raises:
@@ -126,14 +127,14 @@ def version_folder(root: Path, version: str) -> Path:
     return root / FEATURES / version
 
 
-def version_names(root: Path) -> list[str]:
+def version_names(root: Place) -> list[str]:
     """Names of the versions that have a state, whatever it is, sorted; empty when there are none."""
     return sorted(
         path.parent.name for path in (root / FEATURES).glob("*/state.json") if _NAME.fullmatch(path.parent.name)
     )
 
 
-def read_state(root: Path, version: str) -> VersionState:
+def read_state(root: Place, version: str) -> VersionState:
     """How far a version is.
 
     Raises:
@@ -147,12 +148,12 @@ def read_state(root: Path, version: str) -> VersionState:
         raise NoDataError(f"no feature version {version!r} in {root / FEATURES}; there are: {known}") from error
 
 
-def state_of(folder: Path) -> VersionState:
+def state_of(folder: Place) -> VersionState:
     """How far the version in a folder is. Raises FileNotFoundError, UnreadableError."""
     return _decode(folder / "state.json", VersionState)
 
 
-def read_manifest(root: Path, version: str) -> dict[str, Any]:
+def read_manifest(root: Place, version: str) -> dict[str, Any]:
     """The manifest of a complete version. Raises FileNotFoundError, UnreadableError."""
     path = version_folder(root, version) / "manifest.yaml"
     try:
@@ -164,24 +165,19 @@ def read_manifest(root: Path, version: str) -> dict[str, Any]:
     return content
 
 
-def read_validation(root: Path, version: str) -> dict[str, Any]:
+def read_validation(root: Place, version: str) -> dict[str, Any]:
     """The checks of a version and its causality certificate. Raises FileNotFoundError, UnreadableError."""
     return _decode(version_folder(root, version) / "validation.json", dict[str, Any])
 
 
-def read_records(root: Path, version: str) -> list[DateRecord]:
+def read_records(root: Place, version: str) -> list[DateRecord]:
     """What became of each date, in order of dates; empty when none was begun.
 
     Raises:
         UnreadableError: a record is damaged, or its name is not its date.
     """
-    records = []
-    for path in sorted((version_folder(root, version) / "records").glob("*.json")):
-        record = _decode(path, DateRecord)
-        if path.stem != record.date.isoformat():
-            raise UnreadableError(f"{path}: is the record of {record.date}; build the version again", path=path)
-        records.append(record)
-    return records
+    paths = sorted_places((version_folder(root, version) / "records").glob("*.json"))
+    return list(run_for(root)(_read_record, paths))
 
 
 def columns_of(manifest: Mapping[str, Any], table: str, *, path: str = "manifest.yaml") -> tuple[Column, ...]:
@@ -206,7 +202,14 @@ def data_path(version: str, day: date, name: str) -> str:
     return f"{FEATURES}/{version}/date={day.isoformat()}/{name}"
 
 
-def _decode(path: Path, kind: type[T]) -> T:
+def _read_record(path: Place) -> DateRecord:
+    record = _decode(path, DateRecord)
+    if path.stem != record.date.isoformat():
+        raise UnreadableError(f"{path}: is the record of {record.date}; build the version again", path=path)
+    return record
+
+
+def _decode(path: Place, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

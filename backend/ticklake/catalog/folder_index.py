@@ -18,7 +18,7 @@ RACY_NS: Final = 2_000_000_000  # coarsest time stamp of a file system in use: w
 
 
 class Row(msgspec.Struct, array_like=True, frozen=True):
-    """One document: how its file looked, and the indexed fields as JSON values."""
+    """One document: how its file looked (in a bucket, `inode` is the store's mark), and the indexed fields as JSON."""
 
     size: int
     mtime_ns: int

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from pathlib import Path
 
 from ticklake.catalog.artifacts import ArtifactStore
 from ticklake.catalog.datasets import DataRegistry
@@ -12,6 +11,7 @@ from ticklake.catalog.lineage import Lineage
 from ticklake.catalog.provenance import RunProvenance
 from ticklake.catalog.rules import RuleRegistry
 from ticklake.catalog.runs import RunRegistry
+from ticklake.files.place import place_of
 from ticklake.schema.lookup import TableCatalog
 
 
@@ -24,7 +24,7 @@ class LakeCatalog:
     """
 
     def __init__(self, data_root: str | os.PathLike[str], tables: TableCatalog) -> None:
-        self.data_root = Path(data_root).absolute()
+        self.data_root = place_of(data_root)
         self.tables = tables
 
     @cached_property

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
+from ticklake.catalog.books import read_books
 from ticklake.catalog.datasets import DataRegistry
 from ticklake.catalog.lineage_gone import Gone
 from ticklake.catalog.lineage_sets import (
@@ -26,8 +26,8 @@ from ticklake.catalog.lineage_step import covers, places_of, stream_steps
 from ticklake.catalog.run_record import RunRecord
 from ticklake.catalog.runs import RunRegistry
 from ticklake.files.errors import NotStoredError
-from ticklake.files.local import LocalFiles
-from ticklake.lake.ledger import LedgerEntry, read_ledger
+from ticklake.files.place import name_in, place_in, place_of
+from ticklake.lake.ledger import LedgerEntry
 
 _DEPTH_MAX: Final = 50  # deeper than any real chain; a chain that feeds itself ends at `seen` before
 
@@ -37,7 +37,7 @@ class Lineage:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         """Use a data root. What is read once is kept: make a new one to see later records."""
-        self.root = Path(os.path.realpath(root))
+        self.root = place_of(root)
         self._datasets = DataRegistry.of_lake(self.root)
         self._gone = Gone(self.root)
 
@@ -81,7 +81,7 @@ class Lineage:
 
     @cached_property
     def _ledger(self) -> list[LedgerEntry]:
-        return read_ledger(LocalFiles(), str(self.root))
+        return read_books(self.root)
 
     @cached_property
     def _places(self) -> dict[str, str]:
@@ -148,13 +148,12 @@ class Lineage:
     def _path(self, name: str) -> str:
         if name in self._places:
             return self._places[name]
-        place = Path(os.path.normpath(self.root / name))
-        return str(place.relative_to(self.root)) if place.is_relative_to(self.root) else str(place)
+        return name_in(self.root, name)
 
     def _is_known_path(self, path: str) -> bool:
         recorded = any(path in {ref.path for ref in run.artifacts} for run in self._runs)
         committed = any(file.path == path for entry in self._ledger for file in entry.files)
-        return recorded or committed or (self.root / path).exists()
+        return recorded or committed or place_in(self.root, path).exists()
 
 
 def _run_step(run: RunRecord, depth: int) -> LineageStep:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
+from ticklake.files.bucket_files import files_of
 from ticklake.files.documents import decode_document
 from ticklake.files.errors import UnreadableError
-from ticklake.files.local import LocalFiles
+from ticklake.files.place import Place, place_in, sorted_places
+from ticklake.files.side_by_side import run_for
 from ticklake.lake.retired import read_retirements
 
 REPORTS: Final = "catalog/retention"
@@ -22,7 +23,7 @@ RETIRED: Final = "retired"
 class Gone:
     """The books of the retention of one data root, read when something is missing."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place) -> None:
         """Use a data root. What is read once is kept."""
         self._root = root
 
@@ -35,7 +36,7 @@ class Gone:
         Raises:
             CorruptError: a decision or a report of the retention cannot be read.
         """
-        if (self._root / path).exists():
+        if place_in(self._root, path).exists():
             return ""
         place = path
         while place:
@@ -46,21 +47,21 @@ class Gone:
 
     def count(self, paths: list[str]) -> str:
         """How many of some files are gone, as `, 2 retired, 1 missing`; nothing when all are there."""
-        words = [self.told(path).partition(" ")[0] for path in paths]
+        words = [told.partition(" ")[0] for told in run_for(self._root)(self.told, paths)]
         return "".join(f", {words.count(word)} {word}" for word in (RETIRED, MISSING) if word in words)
 
     @cached_property
     def _retired(self) -> dict[str, str]:
-        """Path of a file or folder -> when it was retired, and why."""
+        """Place of a file or folder -> when it was retired, and why."""
         found: dict[str, str] = {}
-        for path in sorted((self._root / REPORTS).glob("[!.]*.json")):
+        for path in sorted_places((self._root / REPORTS).glob("[!.]*.json")):
             report = decode_document(path.read_bytes(), path=str(path))
             if not isinstance(report, dict) or not isinstance(report.get("items"), list):
                 raise UnreadableError(f"{path} holds no report of the retention; restore it from a copy", path=path)
             for item in report["items"]:
                 if item["deletes"] and item["path"] not in report["failed"]:
                     found[item["path"]] = f"{RETIRED} {report['made_at']} ({item['verdict']})"
-        for decision in read_retirements(LocalFiles(), str(self._root)):
+        for decision in read_retirements(files_of(self._root), str(self._root)):
             decided = datetime.fromtimestamp(decision.decided_ns / 1e9, UTC).isoformat()
             found.update({file.path: f"{RETIRED} {decided} ({file.reason})" for file in decision.files})
         return found

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 import pyarrow.parquet as pq
@@ -38,6 +38,9 @@ from ticklake.catalog.training_sets import (
     set_names,
     version_label,
 )
+from ticklake.files.engines import source_of
+from ticklake.files.place import Place
+from ticklake.files.side_by_side import run_for
 from ticklake.lake.ledger import LedgerEntry
 
 _SIGNALS: Final = "signals.parquet"
@@ -65,7 +68,7 @@ class Use:
     files: tuple[str, ...]
 
 
-def find_set(root: Path, name: str) -> TrainingMetadata | None:
+def find_set(root: Place, name: str) -> TrainingMetadata | None:
     """The training set version that a name means: `x`, `gold/training/x`, `x@3`, a path in its history; else None.
 
     Raises:
@@ -77,7 +80,7 @@ def find_set(root: Path, name: str) -> TrainingMetadata | None:
     return None
 
 
-def find_removed(root: Path, name: str) -> RemovedVersion | None:
+def find_removed(root: Place, name: str) -> RemovedVersion | None:
     """The version that a name means, as for `find_set`, when retention removed it; else None."""
     base, version = _set_and_version(name)
     if not version or base not in set_names(root):
@@ -101,7 +104,7 @@ def _set_and_version(name: str) -> tuple[str, str]:
     return base, version
 
 
-def find_version(root: Path, name: str) -> tuple[str, str | None] | None:
+def find_version(root: Place, name: str) -> tuple[str, str | None] | None:
     """Feature version and date that a name means: `v1`, `silver/features/v1`, or a path below it; else None."""
     text = name.removeprefix(f"{FEATURES}/")
     version, _, rest = text.partition("/")
@@ -112,7 +115,7 @@ def find_version(root: Path, name: str) -> tuple[str, str | None] | None:
 
 
 def set_steps(
-    root: Path, metadata: TrainingMetadata, places: Places, gone: Gone, depth: int, *, files: bool
+    root: Place, metadata: TrainingMetadata, places: Places, gone: Gone, depth: int, *, files: bool
 ) -> Iterator[LineageStep]:
     """From a version of a training set down to the stream; what silver was then, not what it is now."""
     label = f"{metadata.dataset_name}@{version_label(metadata.version)}"
@@ -125,7 +128,7 @@ def set_steps(
 
 
 def version_steps(
-    root: Path, version: str, day: str | None, places: Places, gone: Gone, depth: int, *, files: bool
+    root: Place, version: str, day: str | None, places: Places, gone: Gone, depth: int, *, files: bool
 ) -> Iterator[LineageStep]:
     """From a feature version, or one of its dates, down to the stream."""
     state = read_state(root, version)
@@ -136,7 +139,7 @@ def version_steps(
             yield from _date_steps(source, places, gone, depth + (day is None), files=files)
 
 
-def version_sources(root: Path, version: str) -> list[SourceDate]:
+def version_sources(root: Place, version: str) -> list[SourceDate]:
     """The built dates of a feature version with the bronze files they were made from."""
     return [
         SourceDate(
@@ -149,7 +152,7 @@ def version_sources(root: Path, version: str) -> list[SourceDate]:
     ]
 
 
-def find_uses(root: Path, paths: Iterable[str]) -> list[Use]:
+def find_uses(root: Place, paths: Iterable[str]) -> list[Use]:
     """Feature versions, then training sets with every version, that were made from any of the bronze files or folders.
 
     Args:
@@ -179,7 +182,7 @@ def find_uses(root: Path, paths: Iterable[str]) -> list[Use]:
 
 
 def files_with_sequence(
-    root: Path, ledger: Iterable[LedgerEntry], sequence: int, stream: str | None = None
+    root: Place, ledger: Iterable[LedgerEntry], sequence: int, stream: str | None = None
 ) -> list[str]:
     """The lake files that hold rows of one stream sequence, in any life of the stream; sorted.
 
@@ -200,16 +203,18 @@ def files_with_sequence(
         where = f"stream {stream}" if stream else "any stream"
         raise NoDataError(f"sequence {sequence} of {where} is in no committed segment; see `ticklake verify`")
     paths = sorted({file.path for entry in entries for file in entry.files})
-    return [path for path in paths if _holds(root / path, sequence)]
+    asked = run_for(root)(lambda path: _holds(root / path, sequence), paths)
+    return [path for path, holds in zip(paths, asked, strict=True) if holds]
 
 
-def _holds(path: Path, sequence: int) -> bool:
+def _holds(path: Place, sequence: int) -> bool:
     if not path.exists():
         return True
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(source_of(path)) as file:
         if "stream_seq" not in file.schema_arrow.names:
             return True
-    rows = pq.read_table(path, columns=["stream_seq"], filters=[("stream_seq", "=", sequence)], partitioning=None)
+    wanted = [("stream_seq", "=", sequence)]
+    rows = pq.read_table(source_of(path), columns=["stream_seq"], filters=wanted, partitioning=None)
     return bool(rows.num_rows)
 
 

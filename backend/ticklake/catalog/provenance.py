@@ -17,6 +17,7 @@ from ticklake.catalog.inputs import fix_input
 from ticklake.files.atomic import inside, safe_name
 from ticklake.files.documents import decode_document
 from ticklake.files.errors import NotStoredError, UnreadableError
+from ticklake.files.place import place_in
 
 KIND: Final = "run_snapshot"
 _KEYS: Final = ("run_id", "setup_id", "rule_version", "data_hash", "inputs", "git_commit_hash", "env", "timestamp")
@@ -95,7 +96,7 @@ class RunProvenance:
             NotStoredError: the run has no snapshot.
         """
         known = {item["sha256"] for item in self.load_snapshot(run_id)["inputs"]}
-        place = self._store.root / file_path
+        place = place_in(self._store.root, file_path)
         try:
             return (fix_input(self._store.root, file_path).sha256 if place.is_dir() else hash_file(place)) in known
         except FileNotFoundError:

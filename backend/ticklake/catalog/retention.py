@@ -33,6 +33,8 @@ from ticklake.catalog.runs import RunRegistry
 from ticklake.files.atomic import write_new
 from ticklake.files.documents import encode_document
 from ticklake.files.errors import AlreadyStoredError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import place_of
 
 KINDS: Final = (*TIERS, "silver", TRAINING_SETS, "artifacts", "runs", "cache", "logs", "temp")
 """Every kind that this room knows; a folder below a tier is a kind too."""
@@ -100,14 +102,15 @@ class Retention:
 
         Args:
             root: the data root.
-            state_dir: the state folder of the writer; `{root}/_state` when None and there is one. It tells which
-                commits are over.
+            state_dir: the state folder of the writer, on this machine; `{root}/_state` when None and there is one. It
+                tells which commits are over.
             shelves: further kinds.
             clock: says what is old.
         """
-        self.root = Path(os.path.realpath(root))
+        self.root = place_of(root)
         own = self.root / "_state"
-        self._state_dir = Path(state_dir) if state_dir is not None else own if own.is_dir() else None
+        has_own = not isinstance(own, ObjectPath) and own.is_dir()
+        self._state_dir = Path(state_dir) if state_dir is not None else own if has_own else None
         self._clock = clock or SystemClock()
         self._more = {shelf.kind: shelf for shelf in shelves}
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.catalog.datasets import DataRegistry
@@ -16,14 +15,15 @@ from ticklake.catalog.training_sets import PROMOTION, iter_versions, version_lab
 from ticklake.files.documents import decode_document
 from ticklake.files.errors import UnreadableError
 from ticklake.files.names import safe_name
+from ticklake.files.place import Place, sorted_places
 
 FEATURES: Final = "silver/features"
 _POINTERS: Final = "gold/training/*_metadata.json"
 _WHOLE: Final = re.compile(r"(silver/features/[^/]+|gold/history/[^/]+/v\d+)/.+")
 
 
-def find_references(root: Path, runs: Sequence[RunRecord]) -> dict[str, str]:
-    """Path of a file or folder, relative to the root -> who needs it.
+def find_references(root: Place, runs: Sequence[RunRecord]) -> dict[str, str]:
+    """Place of a file or folder, relative to the root -> who needs it.
 
     Raises:
         CorruptError: something that may reference files cannot be read; delete nothing then.
@@ -51,9 +51,9 @@ def run_path(run_id: str) -> str:
     return f"catalog/runs/{safe_name(run_id)}.json"
 
 
-def _needed_by_features(root: Path) -> Iterator[tuple[str, str]]:
+def _needed_by_features(root: Place) -> Iterator[tuple[str, str]]:
     """Lake files that a feature version was built from, as the records of its dates say."""
-    for path in sorted((root / FEATURES).glob("*/records/*.json")):
+    for path in sorted_places((root / FEATURES).glob("*/records/*.json")):
         version, day = path.parent.parent.name, path.stem
         for item in _read(path).get("inputs") or ():
             if not isinstance(item, dict) or not isinstance(item.get("path"), str):
@@ -61,7 +61,7 @@ def _needed_by_features(root: Path) -> Iterator[tuple[str, str]]:
             yield item["path"], f"input of features {version}, {day}"
 
 
-def _needed_by_runs(root: Path, runs: Sequence[RunRecord]) -> Iterator[tuple[str, str]]:
+def _needed_by_runs(root: Place, runs: Sequence[RunRecord]) -> Iterator[tuple[str, str]]:
     """Whole versions that a run read from: by the path, or by the bytes of the rows under whatever name.
 
     A promotion needs its feature version only as long as there is the version that it made: that says so itself.
@@ -73,19 +73,19 @@ def _needed_by_runs(root: Path, runs: Sequence[RunRecord]) -> Iterator[tuple[str
                 yield _whole(path), f"input of run {run.run_id}"
 
 
-def _needed_by_gold(root: Path) -> Iterator[tuple[str, str]]:
+def _needed_by_gold(root: Place) -> Iterator[tuple[str, str]]:
     """Feature versions that a training set was promoted from: any version of it, then the current one."""
     for version in iter_versions(root):
         who = f"training set {version.dataset_name}@{version_label(version.version)}"
         yield f"{FEATURES}/{version.silver_version}", who
-    for path in sorted(root.glob(_POINTERS)):
+    for path in sorted_places(root.glob(_POINTERS)):
         metadata = _read(path)
         name = metadata.get("dataset_name") or path.stem.removesuffix("_metadata")
         if isinstance(metadata.get("silver_version"), str):
             yield f"{FEATURES}/{metadata['silver_version']}", f"training set {name}"
 
 
-def _is_removed_version(root: Path, dataset: str) -> bool:
+def _is_removed_version(root: Place, dataset: str) -> bool:
     """Whether a run made a feature version that is no longer there; its record is then of no more use than others."""
     return dataset.startswith(f"{FEATURES}/") and not (root / dataset).exists()
 
@@ -96,7 +96,7 @@ def _whole(path: str) -> str:
     return path if found is None else found[1]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Place) -> dict[str, Any]:
     value = decode_document(path.read_bytes(), path=str(path))
     if not isinstance(value, dict):
         raise UnreadableError(f"{path} holds no object; restore it", path=path)

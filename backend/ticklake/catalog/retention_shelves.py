@@ -6,10 +6,8 @@ in `retention_versions`, training sets in `retention_training`, records of a tra
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Final, Protocol
 
 from ticklake.base.errors import DiskError
@@ -17,7 +15,9 @@ from ticklake.catalog.artifacts import FOLDER as ARTIFACTS
 from ticklake.catalog.retention_references import run_path
 from ticklake.catalog.retention_rules import Candidate
 from ticklake.catalog.run_record import RunRecord, RunStatus
-from ticklake.files.atomic import TEMP_PREFIX, remove
+from ticklake.files.atomic import TEMP_PREFIX
+from ticklake.files.place import Place
+from ticklake.files.trees import look_at, remove_found, walk_files
 
 FOLDERS: Final = {"artifacts": (ARTIFACTS,), "cache": ("cache", "records/cache"), "logs": ("logs",)}
 TEMP_FOLDERS: Final = ("catalog", "records", "cache", "gold/training", "silver/features")
@@ -36,7 +36,7 @@ class Shelf(Protocol):
         ...
 
     def held(self) -> Mapping[str, str]:
-        """Path -> why the file must not go whatever the limits say: it may still be in use."""
+        """Place -> why the file must not go whatever the limits say: it may still be in use."""
         ...
 
     def delete(self, items: Sequence[tuple[Candidate, str]]) -> dict[str, str]:
@@ -47,21 +47,15 @@ class Shelf(Protocol):
 class FolderShelf:
     """Plain files below some folders; their age is that of their last change. A file that changes meanwhile stays."""
 
-    def __init__(self, root: Path, kind: str, folders: Sequence[str]) -> None:
+    def __init__(self, root: Place, kind: str, folders: Sequence[str]) -> None:
         self.kind = kind
         self._root = root
         self._folders = folders
 
     def candidates(self) -> list[Candidate]:
         """Regular files that are not hidden; of `temp` those that killed writers left behind."""
-        found = []
-        for folder in self._folders:
-            for entry in walk_files(str(self._root / folder)):
-                if entry.name.startswith(TEMP_PREFIX) if self.kind == "temp" else not entry.name.startswith("."):
-                    stat = entry.stat(follow_symlinks=False)
-                    path = os.path.relpath(entry.path, self._root)
-                    found.append(Candidate(path, stat.st_size, stat.st_mtime_ns))
-        return found
+        files = (file for folder in self._folders for file in walk_files(self._root, folder))
+        return [Candidate(file.path, file.bytes, file.changed_ns) for file in files if self._is_one(file.name)]
 
     def held(self) -> Mapping[str, str]:
         """None: what is being written has a temp name."""
@@ -71,13 +65,16 @@ class FolderShelf:
         """See `Shelf.delete`."""
         return remove_files(self._root, [item for item, _ in items], is_dated_by_change=True)
 
+    def _is_one(self, name: str) -> bool:
+        return name.startswith(TEMP_PREFIX) if self.kind == "temp" else not name.startswith(".")
+
 
 class RunShelf:
     """The records of runs."""
 
     kind = "runs"
 
-    def __init__(self, root: Path, runs: Sequence[RunRecord]) -> None:
+    def __init__(self, root: Place, runs: Sequence[RunRecord]) -> None:
         self._root = root
         self._runs = runs
 
@@ -100,15 +97,14 @@ class RunShelf:
         return remove_files(self._root, [item for item, _ in items], is_dated_by_change=False)
 
 
-def remove_files(root: Path, items: Sequence[Candidate], *, is_dated_by_change: bool) -> dict[str, str]:
+def remove_files(root: Place, items: Sequence[Candidate], *, is_dated_by_change: bool) -> dict[str, str]:
     """Remove files durably, unless they changed since they were looked at; gives path -> why it is still there."""
     failed = {}
     for item in items:
         try:
-            stat = (root / item.path).lstat()
-            is_same = stat.st_size == item.bytes and (not is_dated_by_change or stat.st_mtime_ns == item.time_ns)
-            if is_same:
-                remove(root / item.path)
+            now = look_at(root, item.path)
+            if now.bytes == item.bytes and (not is_dated_by_change or now.changed_ns == item.time_ns):
+                remove_found(root, item.path)
             else:
                 failed[item.path] = "changed since it was looked at"
         except FileNotFoundError:
@@ -116,16 +112,3 @@ def remove_files(root: Path, items: Sequence[Candidate], *, is_dated_by_change: 
         except DiskError as error:
             failed[item.path] = str(error)
     return failed
-
-
-def walk_files(folder: str) -> Iterator[os.DirEntry[str]]:
-    """Regular files below a folder, in order of their paths; links are neither followed nor given."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from walk_files(entry.path)
-        elif entry.is_file(follow_symlinks=False):
-            yield entry

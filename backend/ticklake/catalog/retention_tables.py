@@ -11,15 +11,18 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from ticklake.base.clock import Clock
+from ticklake.catalog.books import read_books
 from ticklake.catalog.retention_rules import Candidate
 from ticklake.files.atomic import locked
-from ticklake.files.local import LocalFiles
+from ticklake.files.bucket_files import files_of
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
+from ticklake.files.trees import walk_files
 from ticklake.lake.layout import staging_name
-from ticklake.lake.ledger import LedgerEntry, LedgerFile, read_ledger
+from ticklake.lake.ledger import LedgerEntry, LedgerFile
 from ticklake.lake.retired import (
     RETIRED_FOLDER,
     RetiredFile,
@@ -36,7 +39,7 @@ _FOREIGN_SETTLED_NS: Final = 86_400_000_000_000  # a writer elsewhere takes seco
 class TableShelf:
     """The committed files below one folder of the lake. Their age counts from the end of their partition."""
 
-    def __init__(self, root: Path, kind: str, *, state_dir: Path | None, clock: Clock) -> None:
+    def __init__(self, root: Place, kind: str, *, state_dir: Place | None, clock: Clock) -> None:
         """Look at a lake.
 
         Args:
@@ -49,7 +52,7 @@ class TableShelf:
         self._root = root
         self._state_dir = state_dir
         self._clock = clock
-        self._files = LocalFiles()
+        self._files = files_of(root)
 
     def candidates(self) -> list[Candidate]:
         """Every committed file below the folder that was not retired yet."""
@@ -91,7 +94,7 @@ class TableShelf:
         retired = self._retired()
         return {
             file.path: (entry, file)
-            for entry in read_ledger(self._files, str(self._root))
+            for entry in read_books(self._root)
             for file in entry.files
             if file.path.startswith(f"{self.kind}/") and file.path not in retired
         }
@@ -116,10 +119,21 @@ class TableShelf:
 
     def _why_changed(self, file: LedgerFile) -> str | None:
         try:
-            size_bytes = self._files.size_bytes(str(self._root / file.path))
-        except FileNotFoundError:
+            size_bytes = self._size_of(file.path)
+        except (FileNotFoundError, KeyError):
             return "in the ledger, but not on disk; run `ticklake verify`"
         return None if size_bytes == file.bytes else "not as long as it was written; run `ticklake verify`"
+
+    def _size_of(self, path: str) -> int:
+        """Raises FileNotFoundError or KeyError when it is not there."""
+        return (
+            self._listed[path] if isinstance(self._root, ObjectPath) else self._files.size_bytes(f"{self._root}/{path}")
+        )
+
+    @cached_property
+    def _listed(self) -> dict[str, int]:
+        """Path -> bytes of what lies below the folder in a bucket: one listing instead of a question for each file."""
+        return {file.path: file.bytes for file in walk_files(self._root, self.kind)}
 
     @cached_property
     def _identity(self) -> str | None:
@@ -127,14 +141,14 @@ class TableShelf:
         return path.read_text(encoding="ascii", errors="replace").strip() if path and path.is_file() else None
 
 
-def finish_retirements(root: Path) -> dict[str, str]:
+def finish_retirements(root: Place) -> dict[str, str]:
     """Go on with every decision that a crash interrupted; gives path -> why it is still there.
 
     Raises:
         CorruptError: a decision cannot be read; nothing is unlinked.
         DiskError: stop; the next call goes on.
     """
-    files, kept = LocalFiles(), {}
+    files, kept = files_of(root), {}
     if not files.exists(str(root / RETIRED_FOLDER)):
         return {}
     with locked(root / RETIRED_FOLDER):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 from ticklake.base.clock import Clock
@@ -13,8 +12,9 @@ from ticklake.base.errors import NoDataError
 from ticklake.catalog import training_removed as removed
 from ticklake.catalog import training_sets as sets
 from ticklake.catalog.retention_rules import Candidate
-from ticklake.catalog.retention_shelves import walk_files
 from ticklake.files.atomic import locked
+from ticklake.files.place import Place, sorted_places
+from ticklake.files.trees import walk_files
 
 TRAINING_SETS: Final = "training_sets"
 
@@ -22,7 +22,7 @@ TRAINING_SETS: Final = "training_sets"
 class TrainingShelf:
     """The versions below `gold/history`, each as one candidate; limits hold for each set by itself."""
 
-    def __init__(self, root: Path, kind: str, *, clock: Clock) -> None:
+    def __init__(self, root: Place, kind: str, *, clock: Clock) -> None:
         """Look at training sets.
 
         Args:
@@ -40,7 +40,7 @@ class TrainingShelf:
         return [
             Candidate(
                 path=_path(item),
-                bytes=sum(entry.stat(follow_symlinks=False).st_size for entry in walk_files(str(self._folder(item)))),
+                bytes=sum(file.bytes for file in walk_files(self._root, _path(item))),
                 time_ns=int(datetime.fromisoformat(item.created_at).timestamp() * 1e9),
                 group=item.dataset_name,
             )
@@ -83,17 +83,17 @@ class TrainingShelf:
     def _versions(self) -> list[sets.TrainingMetadata]:
         return [item for item in sets.iter_versions(self._root) if self._only in ("", item.dataset_name)]
 
-    def _folder(self, item: sets.TrainingMetadata) -> Path:
+    def _folder(self, item: sets.TrainingMetadata) -> Place:
         return self._root / _path(item)
 
 
-def finish_removals(root: Path) -> None:
+def finish_removals(root: Place) -> None:
     """Take away what a killed retention or promotion left of versions of training sets.
 
     Raises:
         DiskError: stop; the next call goes on.
     """
-    for folder in sorted((root / sets.HISTORY).glob("[!.]*")):
+    for folder in sorted_places((root / sets.HISTORY).glob("[!.]*")):
         if folder.is_dir() and removed.has_rests(folder):
             with locked(folder):
                 removed.remove_rests(folder)
@@ -109,7 +109,7 @@ def _path(item: sets.TrainingMetadata) -> str:
     return f"{sets.HISTORY}/{item.dataset_name}/{sets.version_label(item.version)}"
 
 
-def _why_held(root: Path, name: str, number: int) -> str | None:
+def _why_held(root: Place, name: str, number: int) -> str | None:
     try:
         current = sets.read_metadata(root, name).version
     except NoDataError:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ticklake.base.clock import Clock
 from ticklake.catalog.retention_references import FEATURES
 from ticklake.catalog.retention_rules import Candidate
-from ticklake.catalog.retention_shelves import walk_files
-from ticklake.files.atomic import locked, sort_error
-from ticklake.files.documents import decode_document
+from ticklake.files.atomic import locked, remove, sort_error, write_new
+from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.local import LocalFiles
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place, sorted_places
+from ticklake.files.trees import list_folders, make_folder, remove_tree, walk_files
 
 _AWAY: Final = "silver/staging"  # never read
 _PREFIX: Final = "retired-"
+_LEAVING: Final = ".leaving.json"
+_STATE: Final = "state.json"
 _ENDED: Final = ("complete", "failed")
 
 
@@ -25,11 +27,14 @@ class FeatureShelf:
     """The versions below `silver/features`, each as one candidate; its age counts from its last change.
 
     A version leaves by one rename to where nobody reads, then its files are removed: a crash leaves all of it or none.
+    In a bucket a document first says which objects leave, then they go, `state.json` ahead of the others: from then on
+    there is no such version. The next run goes on with what such documents say; an object that was stored anew since,
+    because somebody built the version again, stays.
     """
 
     kind = "silver"
 
-    def __init__(self, root: Path, *, clock: Clock) -> None:
+    def __init__(self, root: Place, *, clock: Clock) -> None:
         self._root = root
         self._clock = clock
 
@@ -37,9 +42,12 @@ class FeatureShelf:
         """Every version, with the size of all its files."""
         found = []
         for folder in self._versions():
-            stats = [entry.stat(follow_symlinks=False) for entry in walk_files(str(folder))]
-            changed_ns = max((stat.st_mtime_ns for stat in stats), default=folder.stat().st_mtime_ns)
-            found.append(Candidate(f"{FEATURES}/{folder.name}", sum(stat.st_size for stat in stats), changed_ns))
+            path = f"{FEATURES}/{folder.name}"
+            files = list(walk_files(self._root, path))
+            if not files and isinstance(folder, ObjectPath):
+                continue  # some stores list a folder whose last object is gone
+            changed_ns = max(file.changed_ns for file in files) if files else folder.stat().st_mtime_ns
+            found.append(Candidate(path, sum(file.bytes for file in files), changed_ns))
         return found
 
     def held(self) -> Mapping[str, str]:
@@ -52,49 +60,58 @@ class FeatureShelf:
 
         Raises:
             DiskError: stop; the next call goes on.
+            StoreUnavailableError: stop; the next call goes on.
         """
         failed = {}
         away = self._root / _AWAY
-        files = LocalFiles()
-        files.make_folder(str(away))
+        make_folder(away)
         with locked(away):
             for item, _ in items:
                 folder = self._root / item.path
                 reason = _why_not_ended(folder)
                 if reason is not None:
                     failed[item.path] = reason
-                    continue
-                _rename(folder, away / f"{_PREFIX}{folder.name}-{self._clock.wall_ns()}")
-                files.sync_folder(str(folder.parent))
-                files.sync_folder(str(away))
-            for left in sorted(away.glob(f"{_PREFIX}*")):  # also those of a run that was killed
-                _remove_tree(left)
+                elif isinstance(folder, ObjectPath):
+                    self._tell_leaving(folder, item.path)
+                else:
+                    _move_away(folder, Path(away) / f"{_PREFIX}{folder.name}-{self._clock.wall_ns()}")
+            for left in sorted_places(away.glob(f"{_PREFIX}*")):  # also those of a run that was killed
+                if isinstance(left, ObjectPath):
+                    self._finish_leaving(left)
+                else:
+                    remove_tree(left)
         return failed
 
-    def _versions(self) -> list[Path]:
-        try:
-            entries = sorted(os.scandir(self._root / FEATURES), key=lambda entry: entry.name)
-        except FileNotFoundError:
-            return []
-        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    def _versions(self) -> list[Place]:
+        return [folder for folder in list_folders(self._root / FEATURES) if not folder.is_symlink()]
+
+    def _tell_leaving(self, folder: ObjectPath, path: str) -> None:
+        files = sorted(walk_files(self._root, path), key=lambda file: (file.name != _STATE, file.path))
+        told = {"version": path, "files": [[file.path, file.changed_ns, file.mark] for file in files]}
+        document = self._root / _AWAY / f"{_PREFIX}{folder.name}-{self._clock.wall_ns()}{_LEAVING}"
+        write_new(document, encode_document(told))
+
+    def _finish_leaving(self, document: ObjectPath) -> None:
+        told: Any = decode_document(document.read_bytes(), path=str(document))
+        now = {file.path: (file.changed_ns, file.mark) for file in walk_files(self._root, told["version"])}
+        for path, changed_ns, mark in told["files"]:
+            if now.get(path) == (changed_ns, mark):
+                remove(self._root / path)
+        remove(document)
 
 
-def _rename(folder: Path, target: Path) -> None:
+def _move_away(folder: Path, target: Path) -> None:
+    files = LocalFiles()
     try:
         folder.rename(target)
     except OSError as error:
         raise sort_error(error, "rename", str(folder)) from error
+    files.sync_folder(str(folder.parent))
+    files.sync_folder(str(target.parent))
 
 
-def _remove_tree(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        raise sort_error(error, "remove", str(folder)) from error
-
-
-def _why_not_ended(folder: Path) -> str | None:
-    path = folder / "state.json"
+def _why_not_ended(folder: Place) -> str | None:
+    path = folder / _STATE
     try:
         state = decode_document(path.read_bytes(), path=str(path))
     except FileNotFoundError:

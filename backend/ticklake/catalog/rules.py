@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.clock import Clock, SystemClock
@@ -16,6 +15,7 @@ from ticklake.catalog.document_folder import Document, DocumentFolder
 from ticklake.files.atomic import safe_name
 from ticklake.files.documents import encode_document
 from ticklake.files.errors import AlreadyStoredError, NotStoredError, UnreadableError
+from ticklake.files.place import place_of
 
 FORM: Final = "ticklake.rule/1"
 ACTIVE: Final = "active"
@@ -56,7 +56,7 @@ class RuleRegistry:
         """Use the registry of a data root, made with the first version."""
         self._clock = clock or SystemClock()
         self._folder = DocumentFolder(
-            Path(os.path.realpath(root)) / "catalog/rules",
+            place_of(root) / "catalog/rules",
             form=FORM,
             fields=("setup_id", "version", "status", "created_ns"),
             clock=self._clock,

@@ -20,6 +20,8 @@ from ticklake.catalog.inputs import fix_input
 from ticklake.catalog.run_record import RunInput, RunRecord, RunStatus, is_crashed
 from ticklake.files.atomic import remove, replace, safe_name
 from ticklake.files.errors import ConflictError, NotStoredError, UnreadableError
+from ticklake.files.place import place_of
+from ticklake.files.side_by_side import run_for
 
 FORM: Final = "ticklake.run/1"
 HEARTBEAT_TIMEOUT_S: Final = 300.0  # a run on another machine that is silent so long counts as crashed
@@ -47,7 +49,7 @@ class RunRegistry:
             clock: stamps starts, signs of life and ends.
             heartbeat_timeout_s: how long a run on another machine may be silent before it counts as crashed.
         """
-        self.root = Path(os.path.realpath(root))
+        self.root = place_of(root)
         self._clock = clock or SystemClock()
         self._timeout_s = heartbeat_timeout_s
         self._folder = DocumentFolder(self.root / "catalog/runs", form=FORM, fields=_FIELDS, clock=self._clock)
@@ -180,7 +182,7 @@ class RunRegistry:
         if status is not None:
             rows = [row for row in rows if self._status(row) == status]
         rows.sort(key=lambda row: (row["started_at"], row["key"]), reverse=True)
-        found = (self._found(row["key"]) for row in rows[:limit])
+        found = run_for(self.root)(self._found, [row["key"] for row in rows[:limit]])
         return [run for run in found if run is not None]
 
     def mark_crashed(self) -> list[str]:
@@ -237,6 +239,8 @@ class RunRegistry:
         return is_crashed(alive=mark.is_alive(), heartbeat_age_s=age_s, timeout_s=self._timeout_s)
 
     def _beat_ns(self, row: Mapping[str, Any]) -> int:
+        if row["status"] in _ENDS:
+            return int(row["heartbeat_ns"])  # its end holds the last one
         path = self._beats / safe_name(row["key"])
         try:
             return max(int(row["heartbeat_ns"]), int(path.read_bytes()))

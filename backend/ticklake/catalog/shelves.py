@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from ticklake.catalog.feature_versions import COMPLETE, state_of
+from ticklake.files.place import Place, sorted_places
+from ticklake.files.trees import list_folders
 from ticklake.schema.partition import partition_folder
 
 _TIERS: Final = ("bronze", "gold")
@@ -31,7 +32,7 @@ class ShelfDataset:
     """
 
     name: str
-    path: Path
+    path: Place
     table: str | None
     kind: str
 
@@ -40,25 +41,24 @@ class ShelfDataset:
         return any((self.path / partition_folder({key: instrument})).is_dir() for key in _INSTRUMENT_KEYS)
 
 
-def find_shelf_datasets(root: Path) -> list[ShelfDataset]:
+def find_shelf_datasets(root: Place) -> list[ShelfDataset]:
     """What lies in bronze, silver and gold below the data root, in order of names; opens no data file."""
     found = [dataset for tier in _TIERS for dataset in _lake_tables(root, Path(tier), 1)]
     found += [
         ShelfDataset(f"{_FEATURES}/{path.name}", path, None, "feature_version")
-        for path in _listed(root / _FEATURES)
-        if path.is_dir() and _is_feature_version(path)
+        for path in list_folders(root / _FEATURES)
+        if _is_feature_version(path)
     ]
     found += [
         ShelfDataset(f"{_TRAINING}/{path.stem}", path, None, "training_set")
-        for path in _listed(root / _TRAINING)
-        if path.suffix == ".parquet"
+        for path in sorted_places((root / _TRAINING).glob("[!.]*.parquet"))
     ]
     return sorted(found, key=lambda dataset: dataset.name)
 
 
-def _lake_tables(root: Path, folder: Path, depth: int) -> Iterator[ShelfDataset]:
+def _lake_tables(root: Place, folder: Place, depth: int) -> Iterator[ShelfDataset]:
     """A table is the folder whose children are partitions (`key=value`)."""
-    below = [path for path in _listed(root / folder) if path.is_dir()]
+    below = list_folders(root / folder)
     if any("=" in path.name for path in below):
         yield ShelfDataset(str(folder), root / folder, ".".join(folder.parts[1:]), "lake_table")
     elif depth < _DEPTH_MAX and folder not in _NO_TABLES:
@@ -66,16 +66,8 @@ def _lake_tables(root: Path, folder: Path, depth: int) -> Iterator[ShelfDataset]
             yield from _lake_tables(root, folder / path.name, depth + 1)
 
 
-def _is_feature_version(folder: Path) -> bool:
+def _is_feature_version(folder: Place) -> bool:
     """Whether a folder holds a version that may be read: one with a manifest, and complete where it tells its state."""
     if not (folder / "manifest.yaml").is_file():
         return False
     return not (folder / "state.json").is_file() or state_of(folder).state == COMPLETE
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        names = sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [folder / name for name in names if not name.startswith(".")]

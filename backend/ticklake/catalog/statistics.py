@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ticklake.catalog.entry import FrameStats
+from ticklake.files.engines import footer_source
 from ticklake.files.errors import NotStoredError, UnreadableError
 from ticklake.files.frame_times import find_time_column
+from ticklake.files.place import Place, sorted_places
+from ticklake.files.side_by_side import run_for
 
 _EVENT_TIME: Final = "ts_event_ns"  # the lake's own: int64 ns UTC
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNIT_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
-def read_stats(path: Path) -> FrameStats:
+def read_stats(path: Place) -> FrameStats:
     """Statistics of a Parquet file, or of all those in and below a folder.
 
     Raises:
@@ -31,7 +32,7 @@ def read_stats(path: Path) -> FrameStats:
     files = data_files(path)
     if not files:
         raise NotStoredError(f"{path}: no Parquet file there; write it first, then refresh the statistics", path=path)
-    found = [(file, os.stat(file), _read_metadata(file)) for file in files]
+    found = list(run_for(path)(lambda file: (file, file.stat(), _read_metadata(file)), files))
     schema = found[0][2].schema.to_arrow_schema()
     bounds = [bound for _, _, metadata in found for bound in _time_bounds(metadata, schema)]
     return FrameStats(
@@ -46,10 +47,12 @@ def read_stats(path: Path) -> FrameStats:
     )
 
 
-def data_files(path: Path) -> list[Path]:
+def data_files(path: Place) -> list[Place]:
     """The Parquet files that a dataset's path means, sorted; empty when there are none."""
     if path.is_dir():
-        return sorted(file for file in path.rglob("*.parquet") if file.is_file() and not file.name.startswith("."))
+        return sorted_places(
+            file for file in path.rglob("*.parquet") if file.is_file() and not file.name.startswith(".")
+        )
     return [path] if path.is_file() else []
 
 
@@ -59,9 +62,9 @@ def hash_schema(schema: pa.Schema) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_metadata(file: Path) -> pq.FileMetaData:
+def _read_metadata(file: Place) -> pq.FileMetaData:
     try:
-        return pq.read_metadata(file)
+        return pq.read_metadata(footer_source(file))
     except FileNotFoundError as error:
         raise NotStoredError(f"{file} vanished; refresh the statistics again", path=file) from error
     except (pa.ArrowException, OSError) as error:

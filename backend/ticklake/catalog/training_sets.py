@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from ticklake.base.errors import NoDataError, UsageError
 from ticklake.catalog.feature_versions import LakeFile
-from ticklake.catalog.training_removed import read_removed, removal_of, removed_labels
+from ticklake.catalog.training_removed import COMMIT, SUFFIX, read_removed, removal_of, removed_labels
 from ticklake.files.errors import UnreadableError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place, sorted_places
+from ticklake.files.side_by_side import run_for
 
 FORMAT: Final = "ticklake.training/1"
 PROMOTION: Final = "promotion"
@@ -21,7 +23,7 @@ PROMOTION: Final = "promotion"
 TRAINING: Final = "gold/training"
 HISTORY: Final = "gold/history"
 DATA: Final = "data.parquet"
-METADATA: Final = "metadata.json"
+METADATA: Final = COMMIT
 SOURCES: Final = "sources.json"
 _POINTER: Final = "_metadata.json"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -159,75 +161,74 @@ def version_label(number: int) -> str:
     return f"v{number:06d}"
 
 
-def current_data(root: Path, name: str) -> Path:
+def current_data(root: Place, name: str) -> Place:
     """The file that plain globs read: the rows of the current version."""
     return root / TRAINING / f"{check_name(name)}.parquet"
 
 
-def pointer(root: Path, name: str) -> Path:
+def pointer(root: Place, name: str) -> Place:
     """The one file that decides which version is current: a copy of that version's metadata."""
     return root / TRAINING / f"{check_name(name)}{_POINTER}"
 
 
-def history_folder(root: Path, name: str) -> Path:
+def history_folder(root: Place, name: str) -> Place:
     """Where all versions of a set lie."""
     return root / HISTORY / check_name(name)
 
 
-def set_names(root: Path) -> list[str]:
+def set_names(root: Place) -> list[str]:
     """Names of the training sets that have a current version, sorted."""
     found = (path.name.removesuffix(_POINTER) for path in (root / TRAINING).glob(f"*{_POINTER}"))
     return sorted(name for name in found if _NAME.fullmatch(name))
 
 
-def set_versions(root: Path, name: str) -> list[int]:
+def set_versions(root: Place, name: str) -> list[int]:
     """Numbers of the whole versions of a set, ascending, without removed ones; empty when there are none."""
-    folders = (path.parent for path in history_folder(root, name).glob(f"v*/{METADATA}"))
+    history = history_folder(root, name)
+    if isinstance(history, ObjectPath):  # one listing of all, instead of one for each version
+        there = {path.relative_to(history).as_posix() for path in history.rglob("*.json")}
+        whole = [label for label, _, below in (path.partition("/") for path in there) if below == METADATA]
+        found = (_FOLDER.fullmatch(label) for label in whole if f"{label}{SUFFIX}" not in there)
+        return sorted(int(match[1]) for match in found if match)
+    folders = (path.parent for path in history.glob(f"v*/{METADATA}"))
     found = (_FOLDER.fullmatch(folder.name) for folder in folders if not removal_of(folder).exists())
     return sorted(int(match[1]) for match in found if match)
 
 
-def removed_versions(root: Path, name: str) -> list[str]:
+def removed_versions(root: Place, name: str) -> list[str]:
     """Labels of the versions of a set that retention removed, ascending."""
     return removed_labels(history_folder(root, name))
 
 
-def read_versions(root: Path, name: str) -> Iterator[TrainingMetadata]:
+def read_versions(root: Place, name: str) -> Iterator[TrainingMetadata]:
     """Every whole version of a set, ascending; one that is removed meanwhile is left out.
 
     Raises:
         UnreadableError: the document of one is damaged.
     """
-    for number in set_versions(root, name):
-        try:
-            yield read_metadata(root, name, number)
-        except NoDataError:
-            if not removal_of(history_folder(root, name) / version_label(number)).exists():
-                raise
+    found = run_for(root)(lambda number: _read_unless_removed(root, name, number), set_versions(root, name))
+    yield from (metadata for metadata in found if metadata is not None)
 
 
-def read_metadata(root: Path, name: str, version: int | str | None = None) -> TrainingMetadata:
+def read_metadata(root: Place, name: str, version: int | str | None = None) -> TrainingMetadata:
     """The metadata of a version; of the current one when None.
 
     Raises:
         NoDataError: there is no such set or version, or retention removed it; the text names those there are.
         UnreadableError: the document is damaged or of another set.
     """
-    if version is None:
-        path, known = pointer(root, name), set_names(root)
-        absent = f"no training set {name!r} below {root / TRAINING}; there are: {', '.join(known) or 'none'}"
-    else:
-        number = parse_version(version)
-        folder = history_folder(root, name) / version_label(number)
-        path, removed = folder / METADATA, read_removed(folder)
-        have = ", ".join(map(version_label, set_versions(root, name))) or "none"
-        if removed is not None:
-            raise NoDataError(f"version {folder.name} of training set {name!r} was {removed.told()}; there are: {have}")
-        absent = f"training set {name!r} has no version {version_label(number)}; there are: {have}"
+    label = None if version is None else version_label(parse_version(version))
+    folder = None if label is None else history_folder(root, name) / label
+    path = pointer(root, name) if folder is None else folder / METADATA
+    if folder is not None and (removed := read_removed(folder)) is not None:
+        raise NoDataError(f"version {label} of training set {name!r} was {removed.told()}; {_have(root, name)}")
     try:
         metadata = _decode(path, TrainingMetadata)
     except FileNotFoundError as error:
-        raise NoDataError(absent) from error
+        if label is not None:
+            raise NoDataError(f"training set {name!r} has no version {label}; {_have(root, name)}") from error
+        known = ", ".join(set_names(root)) or "none"
+        raise NoDataError(f"no training set {name!r} below {root / TRAINING}; there are: {known}") from error
     if metadata.format != FORMAT or metadata.dataset_name != name:
         raise UnreadableError(
             f"{path}: {metadata.format} of {metadata.dataset_name!r}, expected {FORMAT} of {name!r}; "
@@ -237,7 +238,20 @@ def read_metadata(root: Path, name: str, version: int | str | None = None) -> Tr
     return metadata
 
 
-def read_sources(root: Path, metadata: TrainingMetadata) -> Sources:
+def _read_unless_removed(root: Place, name: str, number: int) -> TrainingMetadata | None:
+    try:
+        return read_metadata(root, name, number)
+    except NoDataError:
+        if not removal_of(history_folder(root, name) / version_label(number)).exists():
+            raise
+        return None
+
+
+def _have(root: Place, name: str) -> str:
+    return f"there are: {', '.join(map(version_label, set_versions(root, name))) or 'none'}"
+
+
+def read_sources(root: Place, metadata: TrainingMetadata) -> Sources:
     """Where the rows of a version come from.
 
     Raises:
@@ -251,9 +265,9 @@ def read_sources(root: Path, metadata: TrainingMetadata) -> Sources:
         raise NoDataError(f"{path} is gone; restore it from a copy") from error
 
 
-def iter_versions(root: Path) -> Iterator[TrainingMetadata]:
+def iter_versions(root: Place) -> Iterator[TrainingMetadata]:
     """Every version of every set, in order of names and numbers."""
-    for folder in sorted((root / HISTORY).glob("*")):
+    for folder in sorted_places((root / HISTORY).glob("*")):
         if is_name(folder.name):
             yield from read_versions(root, folder.name)
 
@@ -263,7 +277,7 @@ def encode_struct(value: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
-def _decode(path: Path, kind: type[T]) -> T:
+def _decode(path: Place, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

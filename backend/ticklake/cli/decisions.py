@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,6 +14,7 @@ from ticklake.cli.one import OneOption, show_one
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption, find_place
 from ticklake.files.documents import decode_document, encode_document
+from ticklake.files.place import place_of
 from ticklake.stores.decision_record import DELETED, REVISION, SAVED_AT, Record, summarize
 from ticklake.stores.decision_time import iso_text
 from ticklake.stores.decisions import DecisionStore
@@ -31,7 +31,7 @@ StrategyOption = Annotated[list[str] | None, typer.Option("--strategy", help="On
 StartOption = Annotated[str | None, typer.Option("--start", help="First time of decision, included (UTC).")]
 EndOption = Annotated[str | None, typer.Option("--end", help="Time at which to stop, not included (UTC).")]
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="Folder of the decisions [default: DATA/records/decisions]")
+    str | None, typer.Option("--store", help="Folder of the decisions [default: DATA/records/decisions]")
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="From `ticklake decisions ls`.")]
 
@@ -157,8 +157,8 @@ def check(output: OutputOption = Output.TABLE, data: DataOption = None, store: S
 
 
 @contextmanager
-def _open(data: str | None, store: Path | None) -> Iterator[DecisionStore]:
-    folder = store or find_place(data).data_root.joinpath(*_FOLDER)
+def _open(data: str | None, store: str | None) -> Iterator[DecisionStore]:
+    folder = find_place(data).data_root.joinpath(*_FOLDER) if store is None else place_of(store)
     if not folder.is_dir():
         raise NoDataError(f"no decisions are stored below {folder}; give --store or --data")
     with DecisionStore({"storage_path": folder}) as decisions:

@@ -27,7 +27,7 @@ from ticklake.files.names import inside as inside
 from ticklake.files.names import raw_name as raw_name
 from ticklake.files.names import safe_name as safe_name
 from ticklake.files.object_lock import locked_object
-from ticklake.files.object_log import append_object_line, read_object_lines
+from ticklake.files.object_log import append_object_line, object_lines_size, read_object_lines, remove_object_lines
 from ticklake.files.object_path import ObjectPath
 
 
@@ -133,6 +133,21 @@ def read_lines(path: PathText) -> bytes:
         CorruptError: in a bucket, a line between others is gone.
     """
     return read_object_lines(path) if isinstance(path, ObjectPath) else Path(path).read_bytes()
+
+
+def lines_size(path: PathText) -> int:
+    """How many bytes `read_lines` would give. Raises FileNotFoundError on a local disk when there is no such file."""
+    return object_lines_size(path) if isinstance(path, ObjectPath) else Path(path).stat().st_size
+
+
+def remove_lines(path: PathText) -> bool:
+    """Remove a file that `append_line` made, durably; whether there was one. Only while nobody appends.
+
+    Raises:
+        DiskError: the disk failed, or we may not remove it.
+        StoreUnavailableError: some lines may be left; call again.
+    """
+    return remove_object_lines(path) if isinstance(path, ObjectPath) else atomic_local.remove(path)
 
 
 def locked(path: PathText) -> AbstractContextManager[None]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from ticklake.base.errors import UsageError
 from ticklake.files.errors import OutsideRootError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.schema.partition import decode_value, encode_value, is_hashed
 
 
@@ -30,7 +32,7 @@ def raw_name(name: str) -> str | None:
     return None if is_hashed(name) else decode_value(name)
 
 
-def inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> Path:
+def inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> Place:
     """`root/part/...` as an absolute path that provably lies below `root`.
 
     Links are followed, also that of the root itself: the result has none, and may be in another spelling than `root`.
@@ -42,13 +44,15 @@ def inside(root: str | os.PathLike[str], *parts: str | os.PathLike[str]) -> Path
     Raises:
         OutsideRootError: a part is absolute, empty, has `.` or `..` or NUL, or a link leads out of the root.
     """
-    base = os.path.realpath(root)
+    base = os.fspath(root) if isinstance(root, ObjectPath) else os.path.realpath(root)
     for part in parts:
         text = os.fspath(part)
         if not text or text.startswith("/") or "\0" in text or {"", ".", ".."} & set(text.rstrip("/").split("/")):
             raise OutsideRootError(
                 f"{text!r} does not name a place below {base}; use a relative name without `.`, `..` and NUL", path=text
             )
+    if isinstance(root, ObjectPath):
+        return root.joinpath(*parts)
     path = os.path.join(base, *[os.fspath(part) for part in parts])
     real = os.path.realpath(path)
     if real != base and not real.startswith(base.rstrip("/") + "/"):

@@ -2,9 +2,9 @@
 
 The lock is a row of numbered objects; the highest number is its state. To take it is to create the next number, which
 the store gives to one of us only. The holder writes its object anew every few seconds. Who waits and sees no such sign
-of life for a whole lease, by its own clock, takes the lock over. A holder that was stopped for so long learns of it at
-the end: whatever it wrote meanwhile was written as if it held the lock, so what must never be lost is also created
-under names that cannot be taken twice.
+of life for a whole lease, by its own clock, takes the lock over; at once when the holder was a process of this machine
+that is no more. A holder that was stopped for so long learns of it at the end: whatever it wrote meanwhile was written
+as if it held the lock, so what must never be lost is also created under names that cannot be taken twice.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
 from typing import Final
 
+from ticklake.base.errors import RetryableError
 from ticklake.files.errors import AlreadyStoredError, ConflictError, NotStoredError
 from ticklake.files.object_answer import StoreUnavailableError
 from ticklake.files.object_path import ObjectPath
@@ -28,6 +31,7 @@ LEASE_S: Final = 30.0
 _RENEW_S: Final = 10.0
 _POLL_S: Final = (0.02, 1.0)
 _FREE: Final = b"{}"
+_tokens: set[str] = set()  # of this process: locks that it holds or tries to take
 
 
 @contextmanager
@@ -45,6 +49,42 @@ def locked_object(place: ObjectPath, *, lease_s: float = LEASE_S, renew_s: float
     """
     held = _Lease(place.parent / f".lock-{place.name}", lease_s)
     held.take()
+    with _kept(held, place, renew_s):
+        yield
+
+
+@contextmanager
+def held_object(
+    place: ObjectPath, *, lease_s: float = LEASE_S, renew_s: float = _RENEW_S
+) -> Iterator[Callable[[], None]]:
+    """The same lock for work of minutes: who finds it held is told at once by whom, and does not wait for its end.
+
+    Gives a function to call just before what must not happen without the lock; it raises ConflictError when it is lost.
+
+    Args:
+        place: the name.
+        lease_s: for so long we wait for a sign of life of a holder that we cannot see, one of another machine.
+        renew_s: how often a sign of life is given.
+
+    Raises:
+        RetryableError: somebody holds it and is alive; the text names the process.
+        ConflictError: as `locked_object`.
+        StoreUnavailableError: the store does not answer.
+    """
+    held = _Lease(place.parent / f".lock-{place.name}", lease_s)
+    held.take_unless_alive(place)
+
+    def check() -> None:
+        if not held.is_ours():
+            raise _lost(place)
+
+    with _kept(held, place, renew_s):
+        yield check
+
+
+@contextmanager
+def _kept(held: _Lease, place: ObjectPath, renew_s: float) -> Iterator[None]:
+    """Give signs of life while the block runs, then let others in."""
     stop = threading.Event()
     renewer = threading.Thread(target=held.renew_until, args=(stop, renew_s), name="object-lock", daemon=True)
     renewer.start()
@@ -53,12 +93,19 @@ def locked_object(place: ObjectPath, *, lease_s: float = LEASE_S, renew_s: float
     finally:
         stop.set()
         renewer.join()
-        was_lost = not held.release()
+        try:
+            was_lost = not held.release()
+        finally:
+            held.forget()
     if was_lost:
-        raise ConflictError(
-            f"{place}: another process took the lock over while this one stood still; read it again, then decide again",
-            path=str(place),
-        )
+        raise _lost(place)
+
+
+def _lost(place: ObjectPath) -> ConflictError:
+    return ConflictError(
+        f"{place}: another process took the lock over while this one stood still; read it again, then decide again",
+        path=str(place),
+    )
 
 
 class _Lease:
@@ -70,6 +117,7 @@ class _Lease:
         self._number = 0
         self._beats = 0
         self._token = uuid.uuid4().hex
+        _tokens.add(self._token)
 
     def take(self) -> None:
         """Wait until it is ours."""
@@ -80,12 +128,40 @@ class _Lease:
             if state != seen:
                 seen, since_s, pause_s = state, time.monotonic(), _POLL_S[0]
             number, body = state
-            is_dead = time.monotonic() - since_s > self._lease_s
+            is_dead = time.monotonic() - since_s > self._lease_s or _is_over(body)
             if (body == _FREE or is_dead) and self._create(number + 1):
                 self._forget(number - 1)
                 return
             time.sleep(random.uniform(0.5, 1.0) * pause_s)  # noqa: S311 - jitter
             pause_s = min(_POLL_S[1], pause_s * 2)
+
+    def take_unless_alive(self, place: ObjectPath) -> None:
+        """Make it ours; wait only to find out whether somebody is alive."""
+        first, since_s = self._state(), time.monotonic()
+        state = first
+        while True:
+            number, body = state
+            is_dead = time.monotonic() - since_s > self._lease_s or _is_over(body)
+            if body == _FREE or is_dead:
+                if self._create(number + 1):
+                    self._forget(number - 1)
+                    return
+            elif state != first or _is_ours_to_see(body):
+                holder = json.loads(body)
+                raise RetryableError(
+                    f"{place} is in use by process {holder['pid']} on {holder['host']}; stop it, or wait for its end"
+                )
+            else:
+                time.sleep(random.uniform(0.5, 1.0) * _POLL_S[1])  # noqa: S311 - jitter
+            state = self._state()
+
+    def is_ours(self) -> bool:
+        """Whether nobody took it over."""
+        return self._state()[0] == self._number
+
+    def forget(self) -> None:
+        """It is over, whether the store was told or did not answer: this process may take the lock again."""
+        _tokens.discard(self._token)
 
     def renew_until(self, stop: threading.Event, every_s: float) -> None:
         """Give signs of life. A store that does not answer is asked again with the next one."""
@@ -96,7 +172,7 @@ class _Lease:
 
     def release(self) -> bool:
         """Let others in; whether it was ours until now."""
-        still = self._state()[0] == self._number
+        still = self.is_ours()
         if still:
             self._mine.store.put(self._mine.key, _FREE)
         return still
@@ -110,7 +186,7 @@ class _Lease:
 
     def _body(self) -> bytes:
         holder = {"token": self._token, "host": socket.gethostname(), "pid": os.getpid(), "beats": self._beats}
-        return json.dumps(holder).encode()
+        return json.dumps({**holder, "machine": _machine(), "started": _started(os.getpid())}).encode()
 
     def _state(self) -> tuple[int, bytes]:
         """The highest number and what it says."""
@@ -138,3 +214,39 @@ class _Lease:
         """Remove a state that is over. The one just before ours stays, for those who are reading it."""
         if number > 0:
             self._at(number).unlink(missing_ok=True)
+
+
+def _is_over(body: bytes) -> bool:
+    """Whether the holder was a process of this machine and this set of process numbers that is no more, or ours."""
+    if not _is_ours_to_see(body):
+        return False
+    holder = json.loads(body)
+    if holder["pid"] == os.getpid() and holder["started"] == _started(os.getpid()):
+        return holder["token"] not in _tokens
+    return bool(_started(holder["pid"]) != holder["started"])
+
+
+def _is_ours_to_see(body: bytes) -> bool:
+    """Whether the holder is or was a process of this machine, and this set of process numbers."""
+    machine = json.loads(body).get("machine")
+    return bool(machine) and machine == _machine()
+
+
+@cache
+def _machine() -> str | None:
+    """This start of this machine and its set of process numbers (a container has its own); None where none is told."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> str | None:
+    """When a process of ours started, in ticks since the machine did; None when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]  # a zombie runs no more; its name may hold blanks

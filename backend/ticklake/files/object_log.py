@@ -33,7 +33,7 @@ def append_object_line(path: ObjectPath, line: bytes) -> int:
     """
     if b"\n" in line:
         raise UsageError("a line must not hold a line feed; encode it first (JSON does)")
-    number, start = _ends.get(path) or _end(path)
+    number, start = _known_end(path) or _end(path)
     while True:
         key = (path / f"{number + 1:010d}").key
         try:
@@ -61,6 +61,29 @@ def read_object_lines(path: ObjectPath) -> bytes:
             raise CorruptError(f"{path}/{number:010d} is gone, though later lines are there; restore it from a copy")
     with ThreadPoolExecutor(_READERS, thread_name_prefix="object-log") as pool:
         return b"".join(pool.map(ObjectPath.read_bytes, found))
+
+
+def object_lines_size(path: ObjectPath) -> int:
+    """How many bytes `read_object_lines` would give; 0 when there is no line."""
+    return _end(path)[1]
+
+
+def remove_object_lines(path: ObjectPath) -> bool:
+    """Remove all lines; whether there were any. Only while nobody appends: the caller holds a lock.
+
+    The last line goes first, so that whatever is left after a crash are the first lines, without a gap.
+    """
+    _ends.pop(path, None)
+    found = sorted(path.glob("*"), reverse=True)
+    for each in found:
+        each.unlink(missing_ok=True)
+    return bool(found)
+
+
+def _known_end(path: ObjectPath) -> tuple[int, int] | None:
+    """The end as we last saw it, if its last line is still there: another process may have removed the log."""
+    known = _ends.get(path)
+    return known if known is not None and (path / f"{known[0]:010d}").is_file() else None
 
 
 def _end(path: ObjectPath) -> tuple[int, int]:

@@ -10,8 +10,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ticklake.base.errors import UsageError
 from ticklake.files.errors import NotStoredError
@@ -19,13 +20,22 @@ from ticklake.files.errors import NotStoredError
 if TYPE_CHECKING:  # an extra, imported by whoever opens the store
     from ticklake.files.object_store import ObjectInfo, ObjectStore
 
+_NS_PER_S: Final = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectStat:
-    """Size and age of an object, under the names that `os.stat` uses."""
+    """Size and age of an object, under the names that `os.stat` uses.
+
+    Attributes:
+        st_size: bytes.
+        st_mtime_ns: last change, UTC ns, in whole seconds: no finer than every answer of a store says it.
+        st_ino: made of the store's own mark of this state, so that it changes with every change; 0 without one.
+    """
 
     st_size: int
     st_mtime_ns: int
+    st_ino: int
 
     @property
     def st_mtime(self) -> float:
@@ -183,7 +193,8 @@ class ObjectPath(os.PathLike[str]):
     def stat(self) -> ObjectStat:
         """Size and age. Raises NotStoredError (a FileNotFoundError), StoreUnavailableError."""
         info = self._info or self.store.head(self.key)
-        return ObjectStat(info.size_bytes, info.modified_ns)
+        mark = 0 if info.e_tag is None else int.from_bytes(sha256(info.e_tag.strip('"').encode()).digest()[:7])
+        return ObjectStat(info.size_bytes, info.modified_ns // _NS_PER_S * _NS_PER_S, mark)
 
     def iterdir(self) -> Iterator[ObjectPath]:
         """What lies directly below, in order.

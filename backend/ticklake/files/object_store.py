@@ -68,6 +68,7 @@ class ObjectInfo:
         sha256: of the bytes, when we wrote it and `head` was asked; listings do not say.
         token: of the call of `create` that stored it, likewise.
         crc32c: of the bytes, eight lower-case hex digits, likewise.
+        e_tag: the store's own mark of this state of the object; another one after every change.
     """
 
     key: str
@@ -76,6 +77,7 @@ class ObjectInfo:
     sha256: str | None = None
     token: str | None = None
     crc32c: str | None = None
+    e_tag: str | None = None
 
 
 def open_store(bucket: str, access: S3Access | None = None) -> ObjectStore:
@@ -302,5 +304,11 @@ def _info(found: Any, marks: Mapping[str, str] | None = None) -> ObjectInfo:
     marks = marks or {}
     modified_ns = int(found["last_modified"].timestamp() * 1_000_000) * 1_000
     return ObjectInfo(
-        found["path"], found["size"], modified_ns, marks.get(_SHA256), marks.get(_TOKEN), crc32c=marks.get(_CRC32C)
+        found["path"],
+        found["size"],
+        modified_ns,
+        marks.get(_SHA256),
+        marks.get(_TOKEN),
+        crc32c=marks.get(_CRC32C),
+        e_tag=found.get("e_tag"),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -54,3 +56,32 @@ def lake_place(settings: Settings) -> Place:
     if text.startswith(S3):
         remember_access(text.removeprefix(S3).partition("/")[0], s3_access(settings.s3))
     return place_of(text)
+
+
+def place_in(root: Place, path: str | os.PathLike[str]) -> Place:
+    """`root/path`; a path or an address that is absolute by itself. `.` and `..` are followed.
+
+    Raises:
+        UsageError: it leads out of a bucket.
+    """
+    text = path if isinstance(path, ObjectPath) else os.fspath(path)
+    if isinstance(text, ObjectPath) or text.startswith(S3):
+        own = isinstance(root, ObjectPath) and str(text).startswith(f"{S3}{root.store.bucket}/")
+        return place_of(text, access=root.store.access if own and isinstance(root, ObjectPath) else None)
+    if isinstance(root, ObjectPath) and not text.startswith("/"):
+        key = posixpath.normpath(posixpath.join(root.key, text))
+        if key.startswith(".."):
+            raise UsageError(f"{text!r} leads out of the bucket of {root}; use a name below it, or a whole address")
+        return ObjectPath(root.store, "" if key == "." else key)
+    return Path(os.path.normpath(Path(root) / text))
+
+
+def name_in(root: Place, path: str | os.PathLike[str]) -> str:
+    """How `place_in(root, path)` is written down: relative to the root when it lies below, so that a lake may move."""
+    place = place_in(root, path)
+    return str(place.relative_to(root) if place.is_relative_to(root) else place)
+
+
+def sorted_places(places: Iterable[Place]) -> list[Place]:
+    """Places sorted by their names, part by part, as paths are."""
+    return sorted(places, key=lambda place: place.parts)

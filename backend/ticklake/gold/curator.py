@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import NoDataError
 from ticklake.catalog import training_sets as sets
 from ticklake.catalog.runs import RunRegistry
+from ticklake.files.place import Place, place_of
 from ticklake.gold.experiments import best_experiment, read_experiments
 from ticklake.gold.gates import GateLimits
 from ticklake.gold.promotion import Promotion, Request, promote
@@ -43,7 +43,7 @@ class GoldCurator:
                 promotion.
             clock: stamps metadata and runs; never data.
         """
-        self.data_root = find_place(None, None)[0] if data_root is None else Path(data_root).expanduser().absolute()
+        self.data_root = find_place(None, None)[0] if data_root is None else place_of(data_root)
         self._limits = limits
         self._clock = clock or SystemClock()
         self._reader = GoldReader(self.data_root)
@@ -181,7 +181,7 @@ def _text(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def _version_below(root: Path, name: str) -> int:
+def _version_below(root: Place, name: str) -> int:
     current = sets.read_metadata(root, name).version
     below = [number for number in sets.set_versions(root, name) if number < current]
     if not below:

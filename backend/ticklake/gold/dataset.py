@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -17,6 +16,7 @@ from ticklake.base.errors import CorruptError, RetryableError
 from ticklake.base.version import __version__
 from ticklake.catalog.feature_versions import BUILT, Column, DateRecord, StoredFile, data_path
 from ticklake.files.errors import ChangedError
+from ticklake.files.place import Place
 from ticklake.gold.facts import TIME, names_by_role
 from ticklake.lake.parquet import ROW_GROUP_ROWS_MAX, write_options
 
@@ -32,7 +32,7 @@ def signal_files(version: str, records: Sequence[DateRecord]) -> list[tuple[Date
     ]
 
 
-def read_proven(path: Path, file: StoredFile) -> pl.DataFrame:
+def read_proven(path: Place, file: StoredFile) -> pl.DataFrame:
     """The rows of a silver file whose bytes are those of its record: hashed and decoded from one read.
 
     Raises:
@@ -71,7 +71,7 @@ def footer_of(name: str, number: int, silver_version: str, rows: int, columns: S
 
 
 def write_dataset(
-    target: Path, parts: Iterator[pl.DataFrame], columns: Sequence[Column], *, footer: dict[str, str]
+    target: Place, parts: Iterator[pl.DataFrame], columns: Sequence[Column], *, footer: dict[str, str]
 ) -> None:
     """Write the rows date by date, columns in the order of the manifest. Equal rows and footer give equal bytes.
 
@@ -98,7 +98,7 @@ def write_dataset(
             writer.close()
 
 
-def proven_parts(root: Path, version: str, records: Sequence[DateRecord]) -> Iterator[pl.DataFrame]:
+def proven_parts(root: Place, version: str, records: Sequence[DateRecord]) -> Iterator[pl.DataFrame]:
     """The rows of each built date, proven again.
 
     Raises:

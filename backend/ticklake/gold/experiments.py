@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from ticklake.base.errors import NoDataError
 from ticklake.catalog.feature_versions import FEATURES
 from ticklake.files.errors import UnreadableError
+from ticklake.files.place import Place
 
 _COMPLETED: Final = "completed"
 
@@ -43,7 +43,7 @@ class _Register(msgspec.Struct, frozen=True):
     experiments: tuple[Experiment, ...]
 
 
-def read_experiments(root: Path) -> tuple[Experiment, ...]:
+def read_experiments(root: Place) -> tuple[Experiment, ...]:
     """Every registered experiment.
 
     Raises:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.clock import Clock
@@ -17,11 +16,13 @@ from ticklake.catalog.artifact_ref import hash_file
 from ticklake.catalog.feature_versions import LakeFile
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
+from ticklake.files.place import Place
 from ticklake.gold.dataset import footer_of, proven_parts, signal_files, write_dataset
 from ticklake.gold.facts import names_by_role
 from ticklake.gold.gates import Gate, GateLimits
 from ticklake.gold.publish import (
     data_path,
+    drop_staged,
     held,
     make_current,
     name_data,
@@ -67,7 +68,7 @@ class Promotion:
     dataset_name: str
     silver_version: str
     version: int | None
-    path: Path | None
+    path: Place | None
     signal_count: int
     feature_count: int
     gates: tuple[Gate, ...]
@@ -91,7 +92,7 @@ class Request:
     dates: Day | Iterable[Day] | None = None
 
 
-def promote(root: Path, request: Request, *, limits: GateLimits, clock: Clock) -> Promotion:
+def promote(root: Place, request: Request, *, limits: GateLimits, clock: Clock) -> Promotion:
     """Promote a feature version; see `GoldCurator.promote_to_training`."""
     name = sets.check_name(request.dataset_name)
     version = SilverReader(root).get_version(request.silver_version)
@@ -118,7 +119,7 @@ def promote(root: Path, request: Request, *, limits: GateLimits, clock: Clock) -
     return done
 
 
-def current_or_none(root: Path, name: str) -> sets.TrainingMetadata | None:
+def current_or_none(root: Place, name: str) -> sets.TrainingMetadata | None:
     """The metadata of the current version; None when nothing was ever promoted under that name."""
     try:
         return sets.read_metadata(root, name)
@@ -126,7 +127,7 @@ def current_or_none(root: Path, name: str) -> sets.TrainingMetadata | None:
         return None
 
 
-def _publish(root: Path, name: str, survey: Survey, request: Request, run_id: str, clock: Clock) -> Promotion:
+def _publish(root: Place, name: str, survey: Survey, request: Request, run_id: str, clock: Clock) -> Promotion:
     fingerprint = fingerprint_of(survey, notes=request.notes)
     current = current_or_none(root, name)
     if current is not None and current.fingerprint == fingerprint and not request.force:
@@ -140,14 +141,14 @@ def _publish(root: Path, name: str, survey: Survey, request: Request, run_id: st
     return _result(PromotionStatus.SUCCESS, name, survey, number, root, reason, run_id)
 
 
-def _find_made(root: Path, name: str, fingerprint: str) -> int | None:
+def _find_made(root: Place, name: str, fingerprint: str) -> int | None:
     """The youngest whole version that holds exactly this: rolled back, or left by one that died before the swap."""
     made = [item.version for item in sets.read_versions(root, name) if item.fingerprint == fingerprint]
     return max(made, default=None)
 
 
 def _make_version(
-    root: Path, name: str, survey: Survey, fingerprint: str, request: Request, run_id: str, clock: Clock
+    root: Place, name: str, survey: Survey, fingerprint: str, request: Request, run_id: str, clock: Clock
 ) -> int:
     """Write the next version whole, then name it.
 
@@ -155,20 +156,23 @@ def _make_version(
         RetryableError: the feature version was built again meanwhile, or another curator took the number.
     """
     number, staged = next_version(root, name), stage_folder(root, name)
-    version = survey.version.name
-    data = staged / sets.DATA
-    footer = footer_of(name, number, version, survey.rows, survey.columns)
-    write_dataset(data, proven_parts(root, version, survey.records), survey.columns, footer=footer)
-    sync_staged(data)
-    if evidence_of(root, version) != survey.evidence:
-        raise RetryableError(f"version {version} was built again while it was promoted; promote again")
-    sources = sets.encode_struct(_sources(survey))
-    put_staged(staged / sets.SOURCES, sources)
-    record = LakeFile(data_path(name, number), survey.rows, data.stat().st_size, hash_file(data))
-    sources_sha256 = hashlib.sha256(sources).hexdigest()
-    metadata = _metadata(name, number, survey, record, sources_sha256, fingerprint, request, run_id, clock)
-    put_staged(staged / sets.METADATA, sets.encode_struct(metadata))
-    seal_version(root, name, number, staged)
+    try:
+        version = survey.version.name
+        data = staged / sets.DATA
+        footer = footer_of(name, number, version, survey.rows, survey.columns)
+        write_dataset(data, proven_parts(root, version, survey.records), survey.columns, footer=footer)
+        sync_staged(data)
+        if evidence_of(root, version) != survey.evidence:
+            raise RetryableError(f"version {version} was built again while it was promoted; promote again")
+        sources = sets.encode_struct(_sources(survey))
+        put_staged(staged / sets.SOURCES, sources)
+        record = LakeFile(data_path(name, number), survey.rows, data.stat().st_size, hash_file(data))
+        sources_sha256 = hashlib.sha256(sources).hexdigest()
+        metadata = _metadata(name, number, survey, record, sources_sha256, fingerprint, request, run_id, clock)
+        put_staged(staged / sets.METADATA, sets.encode_struct(metadata))
+        seal_version(root, name, number, staged)
+    finally:
+        drop_staged(staged)
     return number
 
 
@@ -224,7 +228,13 @@ def _without_inputs(manifest: Any) -> dict[str, Any]:
 
 
 def _result(
-    status: PromotionStatus, name: str, survey: Survey, version: int | None, root: Path | None, reason: str, run_id: str
+    status: PromotionStatus,
+    name: str,
+    survey: Survey,
+    version: int | None,
+    root: Place | None,
+    reason: str,
+    run_id: str,
 ) -> Promotion:
     return Promotion(
         status=status,

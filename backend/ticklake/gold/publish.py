@@ -8,6 +8,10 @@
 
 The pointer decides. A crash between it and the Parquet file leaves the older file under the plain name until the next
 promotion or rollback repairs it; each of the two is whole at any moment, and our readers follow the pointer.
+
+In a bucket a version is made in a local folder, then stored object by object, each under a name that can be taken once.
+`metadata.json` comes last and is the commit: a version without it does not exist, and its number is never given again.
+The plain name gets a copy of the file there.
 """
 
 from __future__ import annotations
@@ -32,9 +36,12 @@ from ticklake.catalog.training_sets import (
     read_metadata,
     version_label,
 )
-from ticklake.files.atomic import locked, publish_file, replace, sort_error, temp_beside
+from ticklake.files.atomic import locked, publish_file, replace, sort_error, temp_beside, write_new
 from ticklake.files.errors import AlreadyStoredError
 from ticklake.files.local import FILE_MODE, FOLDER_MODE, LocalFiles
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
+from ticklake.files.trees import remove_tree
 from ticklake.lake.parquet import read_footer
 
 _VERSIONS: Final = "v[0-9]*"
@@ -43,7 +50,7 @@ _files = LocalFiles()  # one for the process: it remembers which folders it has 
 
 
 @contextmanager
-def held(root: Path, name: str) -> Iterator[None]:
+def held(root: Place, name: str) -> Iterator[None]:
     """Hold the training set alone while the block runs; others wait. Half versions are removed before and after.
 
     Raises:
@@ -57,7 +64,7 @@ def held(root: Path, name: str) -> Iterator[None]:
             remove_rests(history_folder(root, name))
 
 
-def next_version(root: Path, name: str) -> int:
+def next_version(root: Place, name: str) -> int:
     """The number after the highest one that was ever taken, also by a version that is removed."""
     taken = (
         path.name.removeprefix("v").removesuffix(REMOVED_SUFFIX) for path in history_folder(root, name).glob(_VERSIONS)
@@ -65,8 +72,8 @@ def next_version(root: Path, name: str) -> int:
     return max((int(text) for text in taken if text.isdigit()), default=0) + 1
 
 
-def stage_folder(root: Path, name: str) -> Path:
-    """A new hidden folder to make a version in. Nobody reads it, so its files need no temp names.
+def stage_folder(root: Place, name: str) -> Path:
+    """A new hidden folder to make a version in; on this machine for a bucket. Nobody reads it: no temp names needed.
 
     Raises:
         OutOfRoomError: nothing was made.
@@ -111,8 +118,20 @@ def sync_staged(path: Path) -> None:
         raise sort_error(error, "fsync", str(path)) from error
 
 
-def seal_version(root: Path, name: str, number: int, staged: Path) -> Path:
+def drop_staged(staged: Path) -> None:
+    """Remove a staged folder if it is still there.
+
+    Raises:
+        DiskError: the disk failed.
+    """
+    remove_tree(staged)
+
+
+def seal_version(root: Place, name: str, number: int, staged: Path) -> Place:
     """Give a staged folder, whose files are synced, its number. One process wins a number, whoever else tries.
+
+    On a local disk the commit is one rename of the folder. In a bucket it is the creation of `metadata.json`, after
+    the other objects.
 
     Returns:
         the folder of the version.
@@ -120,8 +139,16 @@ def seal_version(root: Path, name: str, number: int, staged: Path) -> Path:
     Raises:
         AlreadyStoredError: the number is taken; the staged folder is as before.
         DiskError: the disk failed.
+        StoreUnavailableError: whether it is stored is unknown; promote again.
     """
     target = history_folder(root, name) / version_label(number)
+    if isinstance(target, ObjectPath):
+        try:
+            for path in sorted(staged.iterdir(), key=lambda path: (path.name != METADATA, path.name)):
+                write_new(target / path.name, path.read_bytes())  # who gets the first of them gets the number
+        except AlreadyStoredError as error:
+            raise _taken(target) from error
+        return target
     _files.sync_folder(str(staged))
     try:
         os.rename(staged, target)  # noqa: PTH104, a folder that holds files is never replaced by it
@@ -135,7 +162,7 @@ def seal_version(root: Path, name: str, number: int, staged: Path) -> Path:
     return target
 
 
-def make_current(root: Path, name: str, number: int) -> TrainingMetadata:
+def make_current(root: Place, name: str, number: int) -> TrainingMetadata:
     """Let a version of the history be the current one. Call it within `held`.
 
     Raises:
@@ -149,20 +176,20 @@ def make_current(root: Path, name: str, number: int) -> TrainingMetadata:
     return metadata
 
 
-def names_version(root: Path, metadata: TrainingMetadata) -> bool:
+def names_version(root: Place, metadata: TrainingMetadata) -> bool:
     """Whether the plain name holds the file of that version, by the footers.
 
     Raises:
         CorruptError: it holds no Parquet file.
     """
     try:
-        footer = read_footer(str(current_data(root, metadata.dataset_name)))
+        footer = read_footer(current_data(root, metadata.dataset_name))
     except FileNotFoundError:
         return False
     return footer.get("dataset_version") == str(metadata.version)
 
 
-def name_data(root: Path, metadata: TrainingMetadata) -> None:
+def name_data(root: Place, metadata: TrainingMetadata) -> None:
     """Give the plain name to the version's file, unless it has it. Call it within `held`.
 
     Raises:
@@ -171,14 +198,15 @@ def name_data(root: Path, metadata: TrainingMetadata) -> None:
     """
     if names_version(root, metadata):
         return
-    target = current_data(root, metadata.dataset_name)
-    temp = temp_beside(target)
+    source, target = root / metadata.data.path, current_data(root, metadata.dataset_name)
     try:
-        _files.link(str(root / metadata.data.path), temp)
+        if isinstance(target, ObjectPath):
+            replace(target, source.read_bytes())
+            return
+        temp = temp_beside(target)
+        _files.link(str(source), temp)
     except FileNotFoundError as error:
-        raise CorruptError(
-            f"{root / metadata.data.path} is gone; restore it, or roll back to another version"
-        ) from error
+        raise CorruptError(f"{source} is gone; restore it, or roll back to another version") from error
     publish_file(temp, target)
 
 
@@ -187,5 +215,5 @@ def data_path(name: str, number: int) -> str:
     return f"{HISTORY}/{name}/{version_label(number)}/{DATA}"
 
 
-def _taken(target: Path) -> AlreadyStoredError:
+def _taken(target: Place) -> AlreadyStoredError:
     return AlreadyStoredError(f"{target} exists already: another curator took the number; promote again", path=target)

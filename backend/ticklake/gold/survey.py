@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +14,7 @@ import polars as pl
 from ticklake.base.errors import CorruptError
 from ticklake.catalog.feature_versions import BUILT, Column, DateRecord, columns_of, version_folder
 from ticklake.files.errors import ChangedError
+from ticklake.files.place import Place, sorted_places
 from ticklake.gold import gates
 from ticklake.gold.dataset import read_proven, signal_files
 from ticklake.gold.facts import DateFacts, count_duplicates, gather_facts, key_columns
@@ -67,7 +67,7 @@ class Survey:
 
 
 def survey_version(
-    root: Path,
+    root: Place,
     version: FeatureVersion,
     *,
     dates: Day | Iterable[Day] | None = None,
@@ -119,10 +119,10 @@ def survey_version(
     )
 
 
-def evidence_of(root: Path, version: str) -> str:
+def evidence_of(root: Place, version: str) -> str:
     """One hash over the documents and records of a version; a missing one counts as such."""
     folder, digest = version_folder(root, version), hashlib.sha256()
-    for path in [*(folder / name for name in _EVIDENCE), *sorted((folder / "records").glob("*.json"))]:
+    for path in [*(folder / name for name in _EVIDENCE), *sorted_places((folder / "records").glob("*.json"))]:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -159,7 +159,7 @@ def fingerprint_of(survey: Survey, *, notes: str) -> str:
 
 
 def _look_through(
-    root: Path, version: str, records: Sequence[DateRecord], columns: Sequence[Column]
+    root: Place, version: str, records: Sequence[DateRecord], columns: Sequence[Column]
 ) -> tuple[list[DateFacts], list[pl.DataFrame], list[str]]:
     """Facts and keys of each date that can be read, and what is wrong with those that cannot."""
     facts, keys, faults = [], [], []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +14,7 @@ from ticklake.base.errors import CorruptError
 from ticklake.catalog import training_sets as sets
 from ticklake.catalog.artifact_ref import hash_file
 from ticklake.catalog.feature_versions import Column, columns_of
+from ticklake.files.place import Place
 from ticklake.gold import gates
 from ticklake.gold.facts import DateFacts, count_duplicates, gather_facts, key_columns, merge_labels
 from ticklake.gold.gates import Gate, GateLimits
@@ -54,7 +54,7 @@ class DatasetValidation:
 
 
 def validate(
-    root: Path, name: str, version: int | str | None = None, *, limits: GateLimits | None = None
+    root: Place, name: str, version: int | str | None = None, *, limits: GateLimits | None = None
 ) -> DatasetValidation:
     """Check one version of a training set, the current one when None; reads all of it.
 
@@ -105,7 +105,7 @@ def _limits_of(metadata: sets.TrainingMetadata) -> GateLimits:
     return msgspec.convert(metadata.limits, GateLimits, strict=False)
 
 
-def _proven_rows(root: Path, metadata: sets.TrainingMetadata) -> tuple[pl.DataFrame | None, str]:
+def _proven_rows(root: Place, metadata: sets.TrainingMetadata) -> tuple[pl.DataFrame | None, str]:
     """The rows when the bytes are those that were promoted; else None and why."""
     path = root / metadata.data.path
     try:
@@ -121,7 +121,7 @@ def _proven_rows(root: Path, metadata: sets.TrainingMetadata) -> tuple[pl.DataFr
     return pl.read_parquet(io.BytesIO(content), hive_partitioning=False), ""
 
 
-def _current_findings(root: Path, metadata: sets.TrainingMetadata) -> list[Gate]:
+def _current_findings(root: Place, metadata: sets.TrainingMetadata) -> list[Gate]:
     """Whether what plain globs and other programs see is the current version."""
     name = metadata.dataset_name
     kept = sets.history_folder(root, name) / sets.version_label(metadata.version) / sets.METADATA
@@ -142,16 +142,16 @@ def _current_findings(root: Path, metadata: sets.TrainingMetadata) -> list[Gate]
     ]
 
 
-def _sources_finding(root: Path, metadata: sets.TrainingMetadata) -> Gate:
+def _sources_finding(root: Place, metadata: sets.TrainingMetadata) -> Gate:
     path = sets.history_folder(root, metadata.dataset_name) / sets.version_label(metadata.version) / sets.SOURCES
     same = path.is_file() and hash_file(path) == metadata.sources_sha256
     reason = "the sources are as promoted" if same else f"{path} is not as promoted; restore it from a copy"
     return Gate("sources", same, reason)
 
 
-def _footer_finding(root: Path, metadata: sets.TrainingMetadata) -> Gate:
+def _footer_finding(root: Place, metadata: sets.TrainingMetadata) -> Gate:
     try:
-        footer = read_footer(str(root / metadata.data.path))
+        footer = read_footer(root / metadata.data.path)
     except CorruptError as error:
         return Gate("footer", passed=False, reason=str(error))
     told = (footer.get("dataset"), footer.get("dataset_version"), footer.get("silver_version"))

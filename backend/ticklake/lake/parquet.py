@@ -6,6 +6,7 @@ of the bytes in 60 % of the time of plain pages.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ticklake.base.errors import CorruptError
+from ticklake.files.engines import footer_source
 
 ROW_GROUP_ROWS_MAX = 256 * 1024
 """Engines skip and share work by row group; a quarter million rows keeps both worth it."""
@@ -55,7 +57,7 @@ def write_options(schema: pa.Schema, *, sorted_by: Sequence[str] = (), varied: S
     }
 
 
-def read_footer(path: str) -> dict[str, str]:
+def read_footer(path: str | os.PathLike[str]) -> dict[str, str]:
     """Our keys in the footer of a file, without the prefix; empty for files of others.
 
     Raises:
@@ -63,7 +65,7 @@ def read_footer(path: str) -> dict[str, str]:
         CorruptError: it is no Parquet file, or a torn one.
     """
     try:
-        stored = pq.read_metadata(path).metadata or {}
+        stored = pq.read_metadata(footer_source(path)).metadata or {}
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:

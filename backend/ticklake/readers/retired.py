@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ticklake.base.errors import CorruptError
-from ticklake.files.local import LocalFiles
+from ticklake.files.bucket_files import files_of
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
+from ticklake.files.side_by_side import run_for
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
 from ticklake.lake.retired import RETIRED_FOLDER, RetiredFile, Retirement, read_retirements
 from ticklake.readers.report import Problem
@@ -30,16 +32,17 @@ class Retired:
     problems: tuple[Problem, ...]
 
 
-def read_retired(root: Path, entries: Iterable[LedgerEntry]) -> Retired:
+def read_retired(root: Place, entries: Iterable[LedgerEntry]) -> Retired:
     """Read every decision and look whether its files are gone."""
     try:
-        decisions = read_retirements(LocalFiles(), str(root))
+        decisions = read_retirements(files_of(root), str(root))
     except CorruptError as error:
         problem = Problem("retirement_unreadable", RETIRED_FOLDER, str(error), "restore the document from a copy")
         return Retired(frozenset(), (), (problem,))
     problems = list(_check_decisions(decisions, {file.path: file for entry in entries for file in entry.files}))
     named = {file.path: decision.is_finished for decision in decisions for file in decision.files}
-    there = {path for path in named if os.path.lexists(root / path)}
+    seen = run_for(root)(lambda path: _is_there(root / path), named)
+    there = {path for path, is_there in zip(named, seen, strict=True) if is_there}
     problems += [
         Problem("retired_file", path, "retired, yet on disk: queries read it", "move it out of the lake")
         for path in sorted(there)
@@ -47,6 +50,11 @@ def read_retired(root: Path, entries: Iterable[LedgerEntry]) -> Retired:
     ]
     leaving = sorted(path for path in there if not named[path])
     return Retired(frozenset(named.keys() - set(leaving)), tuple(leaving), tuple(problems))
+
+
+def _is_there(place: Place) -> bool:
+    """Whether anything has that name, a link to nowhere too."""
+    return place.is_file() if isinstance(place, ObjectPath) else os.path.lexists(place)
 
 
 def _check_decisions(decisions: Iterable[Retirement], known: Mapping[str, LedgerFile]) -> Iterator[Problem]:

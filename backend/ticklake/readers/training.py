@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from ticklake.base.errors import CorruptError, UsageError
 from ticklake.catalog.training_sets import TrainingMetadata, read_metadata
+from ticklake.files.engines import scan_files
+from ticklake.files.place import Place
 
 ROLES: Final = ("key", "feature", "label", "info")
 
 
 def scan_training_set(
-    root: Path,
+    root: Place,
     name: str,
     version: int | str | None = None,
     *,
@@ -45,7 +46,7 @@ def scan_training_set(
     if not path.is_file():
         read_metadata(root, name, metadata.version)  # says so when retention took the version since
         raise CorruptError(f"{path} is gone, but {name} version {metadata.version} needs it; restore it from a copy")
-    frame = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    frame = scan_files([path])
     if roles is not None:
         wanted = set(columns_of_roles(metadata, roles))
         columns = [column for column in frame.collect_schema().names() if column in wanted]
@@ -64,7 +65,7 @@ def columns_of_roles(metadata: TrainingMetadata, roles: Sequence[str]) -> tuple[
     return tuple(column for role in roles for column in known[role])
 
 
-def _chosen(frame: pl.LazyFrame, columns: Sequence[str] | None, path: Path) -> pl.LazyFrame:
+def _chosen(frame: pl.LazyFrame, columns: Sequence[str] | None, path: Place) -> pl.LazyFrame:
     if columns is None:
         return frame
     there = frame.collect_schema().names()

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.clock import Clock
 from ticklake.base.errors import CorruptError
-from ticklake.files.atomic import append_line, locked, remove, replace
+from ticklake.files.atomic import append_line, lines_size, locked, read_lines, remove, replace
 from ticklake.files.documents import decode_document, encode_document
+from ticklake.files.place import Place, sorted_places
 from ticklake.stores.audit_chain import (
     START,
     ChainEntry,
@@ -58,7 +58,7 @@ class _Tip:
 class FileAudit(ChainedAudit):
     """Both logs below one folder. Safe between threads and processes."""
 
-    def __init__(self, folder: Path, *, clock: Clock) -> None:
+    def __init__(self, folder: Place, *, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
 
@@ -93,7 +93,7 @@ class FileAudit(ChainedAudit):
                     yield where, decode_entry(line, where=where)
 
 
-def _settle(folder: Path) -> _Tip:
+def _settle(folder: Place) -> _Tip:
     """The end of the chain, after what a killed writer left behind was taken over or put aside.
 
     Raises:
@@ -110,18 +110,16 @@ def _settle(folder: Path) -> _Tip:
     if tip.day and (not files or tip.day not in {path.stem for path in files}):
         raise CorruptError(f"{folder / tip.day}.jsonl is missing; restore it, then run `ticklake audit verify`")
     later = [path for path in files if path.stem >= tip.day]
-    if [path.stem for path in later] == [tip.day] * bool(tip.day) and (
-        not later or later[0].stat().st_size == tip.size
-    ):
+    if [path.stem for path in later] == [tip.day] * bool(tip.day) and (not later or lines_size(later[0]) == tip.size):
         return tip
     return _take_over(folder, tip, later)
 
 
-def _take_over(folder: Path, tip: _Tip, later: list[Path]) -> _Tip:
+def _take_over(folder: Place, tip: _Tip, later: list[Place]) -> _Tip:
     """The tip after the one whole line beyond it, if there is one; torn rests are put aside."""
     for path in later:
         known = tip.size if path.stem == tip.day else 0
-        content = path.read_bytes()
+        content = read_lines(path)
         whole = content.rfind(b"\n") + 1
         lines = content[known:whole].split(b"\n")[:-1]
         if len(content) < known or len(lines) > 1 or (whole < known):
@@ -141,7 +139,7 @@ def _take_over(folder: Path, tip: _Tip, later: list[Path]) -> _Tip:
     return tip
 
 
-def _verify(folder: Path, kind: AuditKind, anchor: ChainHead | None) -> AuditReport:
+def _verify(folder: Place, kind: AuditKind, anchor: ChainHead | None) -> AuditReport:
     files = _day_files(folder)
     lines: list[tuple[str, str | None, bytes]] = []
     problems: list[ChainProblem] = []
@@ -167,7 +165,7 @@ def _verify(folder: Path, kind: AuditKind, anchor: ChainHead | None) -> AuditRep
 
 
 def _check_head(
-    folder: Path, ends: list[ChainHead], sizes: dict[int, tuple[str, int]], *, has_files: bool
+    folder: Place, ends: list[ChainHead], sizes: dict[int, tuple[str, int]], *, has_files: bool
 ) -> list[ChainProblem]:
     """The head names the last line, or the one before when a writer was killed; byte for byte."""
     path = folder / HEAD_NAME
@@ -182,7 +180,7 @@ def _check_head(
     return [ChainProblem(str(path), what)]
 
 
-def _read_tip(folder: Path) -> _Tip | None:
+def _read_tip(folder: Place) -> _Tip | None:
     path = folder / HEAD_NAME
     try:
         content = path.read_bytes()
@@ -195,16 +193,16 @@ def _read_tip(folder: Path) -> _Tip | None:
         raise CorruptError(f"{path}: no head of an audit log; run `ticklake audit verify`") from error
 
 
-def _day_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.jsonl") if _DAY_FILE.fullmatch(path.name))
+def _day_files(folder: Place) -> list[Place]:
+    return sorted_places(path for path in folder.glob("*.jsonl") if _DAY_FILE.fullmatch(path.name))
 
 
-def _foreign(folder: Path) -> list[str]:
+def _foreign(folder: Place) -> list[str]:
     names = (path.name for path in folder.glob("*") if not path.name.startswith("."))
     return sorted(name for name in names if name != HEAD_NAME and not _DAY_FILE.fullmatch(name))
 
 
-def _whole_lines(path: Path) -> tuple[list[tuple[str, bytes]], int]:
+def _whole_lines(path: Place) -> tuple[list[tuple[str, bytes]], int]:
     """`(where, line)` of every line with its line feed, and how many bytes follow the last."""
-    *lines, rest = path.read_bytes().split(b"\n")
+    *lines, rest = read_lines(path).split(b"\n")
     return [(f"{path.name} line {number}", line) for number, line in enumerate(lines, start=1)], len(rest)

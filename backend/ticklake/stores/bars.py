@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from ticklake.base.errors import CorruptError, RejectedError
 from ticklake.files.atomic import discard, locked, publish_file, temp_beside
+from ticklake.files.engines import scan_files, source_of
+from ticklake.files.place import Place, sorted_places
 from ticklake.schema.partition import partition_folder
 from ticklake.stores.bars_frame import BAR_SCHEMA, START, bars_of, by_month, checked_frame, frame_of, merge, within
 from ticklake.stores.models import DAILY, PriceBar
@@ -55,7 +56,7 @@ class BarSeries:
 class FileBars:
     """Bars below one folder. Safe between threads and processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self._folder = folder
 
     def write_bars(self, symbol: str, bars: Sequence[PriceBar]) -> None:
@@ -98,10 +99,10 @@ class FileBars:
 
     def list_bars(self) -> list[BarSeries]:
         """What there is, sorted by symbol and timeframe; from footers, without reading rows."""
-        found = [self._describe(folder) for folder in sorted(self._folder.glob("symbol=*/timeframe=*"))]
+        found = [self._describe(folder) for folder in sorted_places(self._folder.glob("symbol=*/timeframe=*"))]
         return sorted((series for series in found if series), key=lambda series: (series.symbol, series.timeframe))
 
-    def _series_folder(self, symbol: str, timeframe: str) -> Path:
+    def _series_folder(self, symbol: str, timeframe: str) -> Place:
         return self._folder / partition_folder({"symbol": symbol, "timeframe": timeframe})
 
     def _upsert(self, symbol: str, timeframe: str, rows: pl.DataFrame) -> None:
@@ -126,13 +127,13 @@ class FileBars:
                 _read_month(path)
             raise CorruptError(f"bars of {symbol}, {timeframe}: {error}; restore the files") from error
 
-    def _describe(self, folder: Path) -> BarSeries | None:
+    def _describe(self, folder: Place) -> BarSeries | None:
         months = _months(folder)
         if not months:
             return None
         bounds = _scan(months).select(rows=pl.len(), first=pl.col(START).min(), last=pl.col(START).max())
         rows, first, last = bounds.collect().row(0)
-        footer = pl.read_parquet_metadata(months[0])
+        footer = pl.read_parquet_metadata(source_of(months[0]))
         symbol, timeframe = footer["ticklake.symbol"], footer["ticklake.timeframe"]
         size = sum(path.stat().st_size for path in months)
         return BarSeries(symbol, timeframe, rows, len(months), size, ALWAYS.present(first), ALWAYS.present(last))
@@ -152,26 +153,26 @@ def by_timeframe(symbol: str, bars: Sequence[PriceBar]) -> dict[str, list[PriceB
     return series
 
 
-def _months(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
+def _months(folder: Place) -> list[Place]:
+    return sorted_places(path for path in folder.glob(f"*{_SUFFIX}") if not path.name.startswith("."))
 
 
 def _may_hold(month: str, span: Span) -> bool:
     return (span.start is None or month_of(span.start) <= month) and (span.end is None or month <= month_of(span.end))
 
 
-def _scan(files: list[Path]) -> pl.LazyFrame:
-    return pl.scan_parquet(files, schema=BAR_SCHEMA, glob=False, hive_partitioning=False)
+def _scan(files: list[Place]) -> pl.LazyFrame:
+    return scan_files(files, schema=BAR_SCHEMA)
 
 
-def _read_month(path: Path) -> pl.DataFrame:
+def _read_month(path: Place) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path, schema=BAR_SCHEMA, glob=False, hive_partitioning=False)
+        return pl.read_parquet(source_of(path), schema=BAR_SCHEMA, glob=False, hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise CorruptError(f"{path}: cannot be read as bars ({error}); restore it from a copy") from error
 
 
-def _write_month(path: Path, rows: pl.DataFrame, footer: dict[str, str]) -> None:
+def _write_month(path: Place, rows: pl.DataFrame, footer: dict[str, str]) -> None:
     temp = temp_beside(path)
     try:
         rows.write_parquet(

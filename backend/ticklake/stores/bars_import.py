@@ -14,13 +14,13 @@ import gzip
 import re
 import zlib
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from ticklake.base.errors import NoDataError, RejectedError, UsageError
 from ticklake.files.documents import decode_document
+from ticklake.files.place import Place
 from ticklake.stores.bars_frame import START, START_TYPE
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -30,7 +30,7 @@ _COINBASE: Final = {name: name for name in ("open", "high", "low", "close", "vol
 _NAMED: Final = {**{name: f"{name}Price" for name in ("open", "high", "low", "close")}, "volume": "volume"}
 
 
-def read_json_file(path: Path) -> Any:
+def read_json_file(path: Place) -> Any:
     """The content of a JSON file, also a gzipped one.
 
     Raises:

@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import polars as pl
@@ -24,8 +23,9 @@ from ticklake.base.errors import UsageError
 from ticklake.files.atomic import locked, remove
 from ticklake.files.documents import encode_document
 from ticklake.files.errors import UnreadableError
-from ticklake.files.local import LocalFiles
 from ticklake.files.names import safe_name
+from ticklake.files.place import Place, place_of, sorted_places
+from ticklake.files.trees import make_folder
 from ticklake.stores.decision_time import Moment, iso_text, moment_ns
 from ticklake.stores.timeseries_frames import TIME, footer_of, read_rows, with_time, write_rows
 from ticklake.stores.timeseries_ranges import step_ns
@@ -108,11 +108,11 @@ class ProviderCache:
         """
         if ttl is not None and ttl <= timedelta(0):
             raise UsageError(f"ttl is {ttl}; give a positive time, or None to keep answers for ever")
-        self.root = Path(root).absolute()
+        self.root = place_of(root)
         self._ttl = ttl
         self._clock = clock or SystemClock()
         self._registry = registry
-        LocalFiles().make_folder(str(self.root))
+        make_folder(self.root)
 
     def get(self, question: Question, *, ttl: timedelta | None = None) -> pl.DataFrame | None:
         """The answer; None when there is none, or it is too old. A damaged one is removed and named in the log.
@@ -134,7 +134,7 @@ class ProviderCache:
             remove(path)
             return None
 
-    def put(self, question: Question, frame: Any) -> Path:
+    def put(self, question: Question, frame: Any) -> Place:
         """Keep an answer, in place of an older one. Gives its file.
 
         Raises:
@@ -173,7 +173,7 @@ class ProviderCache:
     def purge_expired(self) -> int:
         """Remove answers that are too old or damaged. How many."""
         count = 0
-        for path in sorted(self.root.glob(f"*/*{_SUFFIX}")):
+        for path in sorted_places(self.root.glob(f"*/*{_SUFFIX}")):
             if path.name.startswith("."):
                 continue
             try:
@@ -185,11 +185,11 @@ class ProviderCache:
             count += is_old and remove(path)
         return count
 
-    def path_of(self, question: Question) -> Path:
+    def path_of(self, question: Question) -> Place:
         """Where the answer is, or would be."""
         return self.root / safe_name(question.provider) / f"{safe_name(question.instrument)}_{question.key}{_SUFFIX}"
 
-    def _write(self, question: Question, path: Path, rows: pl.DataFrame) -> None:
+    def _write(self, question: Question, path: Place, rows: pl.DataFrame) -> None:
         facts = {_QUESTION: question.text, "provider": question.provider, "instrument": question.instrument}
         write_rows(rows, path, facts=facts, saved_ns=self._clock.wall_ns())
 

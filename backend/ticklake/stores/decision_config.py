@@ -10,6 +10,9 @@ from typing import Any, Final
 import structlog
 
 from ticklake.base.errors import ConfigError
+from ticklake.files.local_cache import cache_folder
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 
 DEFAULT_FOLDER: Final = "data/decisions"
 _INDEX_FILE: Final = ("_index", "decisions.sqlite3")
@@ -24,12 +27,13 @@ class DecisionConfig:
         storage_path: folder of the documents.
         max_decisions: keep so many, the newest by decision time; what is older is removed when a new one is saved. None
             keeps all.
-        index_path: the SQLite index; default `_index/decisions.sqlite3` below the folder. On a local disk.
+        index_path: the SQLite index, on a local disk; default `_index/decisions.sqlite3` below the folder, or in the
+            cache of this machine (`files.local_cache`) when the folder lies in a bucket.
         read_only: refuse every change with `ReadOnlyError`.
         lenient: log a failed save or delete instead of raising, as older stores did: it gives 0 or False then.
     """
 
-    storage_path: str | Path = DEFAULT_FOLDER
+    storage_path: str | Place = DEFAULT_FOLDER
     max_decisions: int | None = None
     index_path: str | Path | None = None
     lenient: bool = False
@@ -49,10 +53,12 @@ class DecisionConfig:
         limit = made.max_decisions
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise ConfigError(f"max_decisions is {limit!r}; give a whole number from 1, or None to keep all")
-        if not isinstance(made.storage_path, str | Path) or not str(made.storage_path):
+        if not isinstance(made.storage_path, str | Place) or not str(made.storage_path):
             raise ConfigError(f"storage_path is {made.storage_path!r}; give the folder of the decisions")
         return made
 
-    def index_file(self, folder: Path) -> Path:
+    def index_file(self, folder: Place) -> Path:
         """Where the index lies, absolute."""
-        return folder.joinpath(*_INDEX_FILE) if self.index_path is None else Path(self.index_path).absolute()
+        if self.index_path is not None:
+            return Path(self.index_path).absolute()
+        return (cache_folder(folder) if isinstance(folder, ObjectPath) else folder).joinpath(*_INDEX_FILE)

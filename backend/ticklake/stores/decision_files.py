@@ -12,17 +12,19 @@ they are.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.errors import UsageError
-from ticklake.files.atomic import append_line, replace, write_new
+from ticklake.files.atomic import append_line, read_lines, remove, remove_lines, replace, write_new
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, UnreadableError
 from ticklake.files.local import LocalFiles
 from ticklake.files.names import safe_name
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
+from ticklake.files.side_by_side import side_by_side
+from ticklake.files.trees import list_names
 from ticklake.stores.decision_ids import normalize_decision_id
 from ticklake.stores.decision_record import REVISION, Record, normalize_decision_record
 from ticklake.stores.decision_time import date_text
@@ -35,7 +37,7 @@ _NAME_DATE: Final = slice(0, 10)
 class DecisionFiles:
     """The documents of one folder. Not locked: the caller holds the lock of the folder while it writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
         self._history = folder / HISTORY
 
@@ -92,13 +94,13 @@ class DecisionFiles:
 
     def forget_histories(self, decision_ids: Iterable[str]) -> None:
         """Remove the histories of decisions."""
-        _remove_all(self._history, [self._history_path(decision_id).name for decision_id in decision_ids])
+        self._remove_histories([self._history_path(decision_id).name for decision_id in decision_ids])
 
     def wipe(self) -> list[str]:
         """Remove all documents, readable or not, and all histories. Gives the names of the documents."""
-        names = [name for name in LocalFiles().list(str(self.folder)) if is_decision_file(name)]
+        names = [name for name in list_names(self.folder) if is_decision_file(name)]
         self.remove(names)
-        _remove_all(self._history, LocalFiles().list(str(self._history)))
+        self._remove_histories(list_names(self._history))
         return names
 
     def history(self, decision_id: str) -> list[Record]:
@@ -109,7 +111,7 @@ class DecisionFiles:
         """
         path = self._history_path(decision_id)
         try:
-            content = path.read_bytes()
+            content = read_lines(path)
         except FileNotFoundError:
             return []
         whole = content[: content.rfind(b"\n") + 1]  # what follows was never confirmed to anybody
@@ -125,7 +127,14 @@ class DecisionFiles:
         """The newest revision in the history; 0 when there is none."""
         return max((int(record.get(REVISION, 0)) for record in self.history(decision_id)), default=0)
 
-    def _history_path(self, decision_id: str) -> Path:
+    def _remove_histories(self, names: Iterable[str]) -> None:
+        if isinstance(self._history, ObjectPath):
+            for name in names:
+                remove_lines(self._history / name)
+        else:
+            _remove_all(self._history, names)
+
+    def _history_path(self, decision_id: str) -> Place:
         return self._history / f"{safe_name(decision_id)}.jsonl"
 
 
@@ -134,8 +143,11 @@ def is_decision_file(name: str) -> bool:
     return name.endswith(SUFFIX) and not name.startswith(".")
 
 
-def _remove_all(folder: Path, names: Iterable[str]) -> None:
+def _remove_all(folder: Place, names: Iterable[str]) -> None:
     """Unlink what is there, then sync the folder once."""
+    if isinstance(folder, ObjectPath):
+        side_by_side(lambda name: remove(folder / name), names)
+        return
     files, count = LocalFiles(), 0
     for name in names:
         try:
@@ -147,11 +159,11 @@ def _remove_all(folder: Path, names: Iterable[str]) -> None:
         files.sync_folder(str(folder))
 
 
-def _time_without_timestamp(path: Path) -> Any:
+def _time_without_timestamp(path: Place) -> Any:
     """The date in the file's name, else when the file was written (seconds)."""
     text = path.name[_NAME_DATE]
     try:
         normalize_decision_record({"id": "any", "timestamp": text}, now_ns=0)
     except UsageError:
-        return os.stat(path).st_mtime
+        return path.stat().st_mtime
     return text

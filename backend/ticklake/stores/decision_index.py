@@ -5,7 +5,8 @@ touches a document and clean with its last statement, so a writer that was kille
 modification time of the folders, which every file that comes, goes or is replaced changes; and it keeps the start of
 the machine, because a power cut may take its last commits. When it is behind it compares names, times, sizes and
 inodes of all files with its own and reads what differs. A file edited in place, with its name and inode kept, is
-noticed when it is read; `refresh(Check.EVERY_FILE)` finds it before.
+noticed when it is read; `refresh(Check.EVERY_FILE)` finds it before. A bucket has no times of folders: there a listing,
+which names the state of every document, takes their place, so each machine has an index of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Final, TypeVar
 
 from ticklake.files.atomic import locked
 from ticklake.files.names import safe_name
+from ticklake.files.place import Place
+from ticklake.files.side_by_side import run_for
 from ticklake.stores.decision_database import DamagedIndexError, IndexDatabase
 from ticklake.stores.decision_files import SUFFIX
 from ticklake.stores.decision_filter import DecisionFilter
@@ -39,7 +42,7 @@ class Check(Enum):
 class DecisionIndex:
     """The index of one folder. Safe for threads and processes; writers hold its lock."""
 
-    def __init__(self, folder: Path, path: Path, shelves: tuple[Shelf, ...]) -> None:
+    def __init__(self, folder: Place, path: Path, shelves: tuple[Shelf, ...]) -> None:
         """Remember where; nothing is opened yet.
 
         Args:
@@ -203,8 +206,9 @@ class DecisionIndex:
             found = shelf.scan()
             for name in (known.keys() | damaged) - found.keys():
                 shelf.drop(database, name)
-            for name in sorted(name for name, stamp in found.items() if known.get(name) != stamp):
-                shelf.load(database, name, found[name])
+            changed = sorted(name for name, stamp in found.items() if known.get(name) != stamp)
+            for name, content in zip(changed, run_for(shelf.folder)(shelf.read, changed), strict=True):
+                shelf.keep(database, name, found[name], content)
         resolve_duplicates(database)
         self._set_clean(database, stamps)
         database.execute("COMMIT")

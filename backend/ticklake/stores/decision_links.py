@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.errors import UsageError
 from ticklake.files.atomic import remove, write_new
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, UnreadableError
-from ticklake.files.local import LocalFiles
 from ticklake.files.names import safe_name
+from ticklake.files.place import Place
+from ticklake.files.trees import list_names
 from ticklake.stores.decision_ids import MissingIdError
 from ticklake.stores.decision_record import plain_copy
 from ticklake.stores.decision_time import iso_text, moment_ns
@@ -94,7 +94,7 @@ def make_link(kind: LinkKind, body: Any, *, decision_id: str, order_id: str | No
 class LinkFiles:
     """The facts of one folder of decisions. Not locked: the caller holds the lock of the folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder / FOLDER
 
     def create(self, link: Link) -> bool:
@@ -149,7 +149,7 @@ class LinkFiles:
 
     def wipe(self) -> list[str]:
         """Remove all facts. Gives their names."""
-        names = [name for name in LocalFiles().list(str(self.folder)) if is_link_file(name)]
+        names = [name for name in list_names(self.folder) if is_link_file(name)]
         self.remove(names)
         return names
 

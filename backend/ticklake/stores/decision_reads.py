@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
 
 from ticklake.base.errors import UsageError
 from ticklake.files.errors import UnreadableError
+from ticklake.files.side_by_side import run_for
 from ticklake.stores.decision_files import DecisionFiles
 from ticklake.stores.decision_filter import DecisionFilter
 from ticklake.stores.decision_index import Check, DecisionIndex
@@ -52,7 +54,8 @@ class DecisionReads:
         for check in _CHECKS:
             self.index.refresh(check)
             names = self.index.select(wanted, limit=limit)
-            found = [record for name in names if (record := self._read_wanted(name, wanted)) is not None]
+            read = run_for(self.files.folder)(partial(self._read_wanted, wanted), names)
+            found = [record for record in read if record is not None]
             if len(found) == len(names):
                 break
         return sorted(found, key=lambda record: summarize(record).decision_ns, reverse=True)
@@ -75,7 +78,7 @@ class DecisionReads:
                 return record
         return None
 
-    def _read_wanted(self, name: str, wanted: DecisionFilter) -> Record | None:
+    def _read_wanted(self, wanted: DecisionFilter, name: str) -> Record | None:
         try:
             record = self.files.read(name)
         except FileNotFoundError:

@@ -6,16 +6,18 @@ once in the log, and again by `DecisionStore.unreadable`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from ticklake.files.errors import UnreadableError
+from ticklake.files.object_path import ObjectPath, ObjectStat
+from ticklake.files.place import Place
 from ticklake.stores.decision_record import Summary
 
 SCHEMA_VERSION: Final = 1
@@ -44,6 +46,9 @@ CREATE INDEX links_by_order ON links (order_id, kind);
 
 _log = structlog.get_logger()
 
+Content = tuple[tuple[Any, ...] | None, str | None]
+"""The row of a document, or the reason why there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -54,8 +59,8 @@ class Stamp:
     inode: int
 
     @classmethod
-    def of(cls, status: os.stat_result) -> Stamp:
-        """From what the file system says."""
+    def of(cls, status: os.stat_result | ObjectStat) -> Stamp:
+        """From what the file system, or the store, says."""
         return cls(status.st_mtime_ns, status.st_size, status.st_ino & 0x7FFF_FFFF_FFFF_FFFF)
 
 
@@ -72,13 +77,15 @@ class Shelf:
     """
 
     name: str
-    folder: Path
+    folder: Place
     table: str
     is_ours: Callable[[str], bool]
     row_of: Callable[[str], tuple[Any, ...]]
 
     def stamp(self) -> str:
         """What changes when a file of the folder comes, goes or is replaced."""
+        if isinstance(self.folder, ObjectPath):
+            return hashlib.sha256(repr(self.scan()).encode()).hexdigest()
         try:
             status = os.stat(self.folder)
         except FileNotFoundError:
@@ -87,10 +94,12 @@ class Shelf:
 
     def stamp_of(self, name: str) -> Stamp:
         """The state of one file. Raises FileNotFoundError."""
-        return Stamp.of(os.stat(self.folder / name))
+        return Stamp.of((self.folder / name).stat())
 
     def scan(self) -> dict[str, Stamp]:
         """All documents of the folder, and their states."""
+        if isinstance(self.folder, ObjectPath):
+            return {path.name: Stamp.of(path.stat()) for path in self.folder.glob("*") if self.is_ours(path.name)}
         found = {}
         try:
             entries = os.scandir(self.folder)
@@ -105,18 +114,26 @@ class Shelf:
                         continue  # gone between the two looks
         return found
 
-    def load(self, database: sqlite3.Connection, name: str, stamp: Stamp) -> None:
-        """Give a file the row of its content, or none and the reason."""
-        reason, row = None, None
+    def read(self, name: str) -> Content | None:
+        """What a file holds; None when it is gone."""
         try:
-            row = self.row_of(name)
+            return self.row_of(name), None
         except FileNotFoundError:
-            self.drop(database, name)
-            return
+            return None
         except UnreadableError as error:
-            reason = str(error)
-            _log.warning("decisions.file_unreadable", path=str(self.folder / name), reason=reason)
+            _log.warning("decisions.file_unreadable", path=str(self.folder / name), reason=str(error))
+            return None, str(error)
+
+    def load(self, database: sqlite3.Connection, name: str, stamp: Stamp) -> None:
+        """Read a file and give it the row of its content."""
+        self.keep(database, name, stamp, self.read(name))
+
+    def keep(self, database: sqlite3.Connection, name: str, stamp: Stamp, content: Content | None) -> None:
+        """Give a file the row of its content, or none and the reason."""
         self.drop(database, name)
+        if content is None:
+            return
+        row, reason = content
         if row is not None:
             marks = ", ".join("?" * len(row))
             database.execute(f"INSERT INTO {self.table} VALUES ({marks})", row)  # noqa: S608 - our own words

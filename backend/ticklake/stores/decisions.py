@@ -5,13 +5,12 @@
     store.get_recent_decisions(limit=5, asset_pair="BTCUSD")
 
 Documents are the truth (`decision_files`); a SQLite index finds them and may be deleted (`decision_index`). A change is
-durable when its call returns. Threads and processes may share a folder on one machine.
+durable when its call returns. Threads and processes may share a folder on one machine, and a bucket from anywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -21,7 +20,8 @@ import structlog
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import TickLakeError, UsageError
 from ticklake.files.errors import NotStoredError
-from ticklake.files.local import LocalFiles
+from ticklake.files.place import Place, place_of
+from ticklake.files.trees import make_folder
 from ticklake.stores.decision_changes import DecisionChanges
 from ticklake.stores.decision_config import DecisionConfig
 from ticklake.stores.decision_files import DecisionFiles, is_decision_file
@@ -58,8 +58,8 @@ class DecisionStore:
         """
         self.config = DecisionConfig.of(config or {})
         self._clock = clock or SystemClock()
-        folder = Path(self.config.storage_path).absolute()
-        LocalFiles().make_folder(str(folder))
+        folder = place_of(self.config.storage_path)
+        make_folder(folder)
         files, links = DecisionFiles(folder), LinkFiles(folder)
         decisions = Shelf(
             "decisions",
@@ -77,7 +77,7 @@ class DecisionStore:
         )
 
     @property
-    def storage_path(self) -> Path:
+    def storage_path(self) -> Place:
         """The folder, absolute."""
         return self._files.folder
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from ticklake.base.errors import RejectedError
-from ticklake.files.atomic import append_line
+from ticklake.files.atomic import append_line, read_lines
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import UnreadableError
+from ticklake.files.place import Place, sorted_places
 from ticklake.stores.models import Event
 from ticklake.stores.spans import ALWAYS, Moment, Span, as_utc, day_of
 
@@ -24,7 +24,7 @@ from ticklake.stores.spans import ALWAYS, Moment, Span, as_utc, day_of
 class FileEvents:
     """Events below one folder. Safe between threads and processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self._folder = folder
 
     def write_event(self, event: Event) -> None:
@@ -58,9 +58,12 @@ class FileEvents:
     def _read(self, span: Span) -> Iterator[Event]:
         first = "" if span.start is None else day_of(span.start)
         last = "9999-12-31" if span.end is None else day_of(span.end)
-        for path in sorted(self._folder.glob("[0-9]*.jsonl")):
+        for path in sorted_places(self._folder.glob("[0-9]*.jsonl")):
             if first <= path.stem <= last:
-                *lines, _torn = path.read_bytes().split(b"\n")
+                try:
+                    *lines, _torn = read_lines(path).split(b"\n")
+                except FileNotFoundError:
+                    continue  # retention took the day since it was listed
                 for number, line in enumerate(lines, start=1):
                     event = decode_event(line, where=f"{path} line {number}")
                     if span.holds(event.timestamp):

@@ -12,11 +12,11 @@ Five folders, one per aspect; each part's module describes its files:
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Final
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.files.local import LocalFiles
+from ticklake.files.place import place_of
+from ticklake.files.trees import make_folder
 from ticklake.stores.audit import FileAudit
 from ticklake.stores.bars import FileBars
 from ticklake.stores.data_store import ComposedDataStore
@@ -52,11 +52,10 @@ class FileDataStore(ComposedDataStore):
         Raises:
             DiskError: the folders cannot be made.
         """
-        self.base_path = Path(base_path).absolute()
+        self.base_path = place_of(base_path)
         clock = clock or SystemClock()
-        files = LocalFiles()
         for name in FOLDERS:
-            files.make_folder(str(self.base_path / name))
+            make_folder(self.base_path / name)
         super().__init__(
             bars=FileBars(self.base_path / "prices"),
             fundamentals=FileFundamentals(self.base_path / "fundamentals", clock=clock),

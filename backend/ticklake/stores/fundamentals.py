@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.clock import Clock
@@ -21,6 +20,7 @@ from ticklake.files.atomic import write_new
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, UnreadableError
 from ticklake.files.names import safe_name
+from ticklake.files.place import Place, sorted_places
 from ticklake.stores.models import FundamentalData
 from ticklake.stores.spans import Moment, as_utc, end_of, from_ns
 
@@ -45,7 +45,7 @@ class StoredSnapshot:
 class FileFundamentals:
     """Snapshots below one folder. Safe between threads and processes."""
 
-    def __init__(self, folder: Path, *, clock: Clock) -> None:
+    def __init__(self, folder: Place, *, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
 
@@ -92,13 +92,13 @@ class FileFundamentals:
     def count_fundamentals(self) -> dict[str, int]:
         """How many snapshots of each symbol there are."""
         counts = {}
-        for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else ():
+        for folder in sorted_places(self._folder.iterdir()) if self._folder.is_dir() else ():
             paths = _snapshots(folder)
             if paths:
                 counts[_read(paths[0]).data.symbol] = len(paths)
         return counts
 
-    def _paths(self, symbol: str) -> list[Path]:
+    def _paths(self, symbol: str) -> list[Place]:
         return _snapshots(self._folder / safe_name(symbol))
 
 
@@ -145,9 +145,9 @@ def _stamp(moment: datetime) -> str:
     return as_utc(moment).strftime(_STAMP).zfill(_STAMP_LENGTH)
 
 
-def _snapshots(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*~*~*.json") if not path.name.startswith("."))
+def _snapshots(folder: Place) -> list[Place]:
+    return sorted_places(path for path in folder.glob("*~*~*.json") if not path.name.startswith("."))
 
 
-def _read(path: Path) -> StoredSnapshot:
+def _read(path: Place) -> StoredSnapshot:
     return decode_snapshot(path.read_bytes(), path=str(path))

@@ -8,14 +8,15 @@ All filings of a large company since 2009 are some 25,000 rows, half a megabyte:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from ticklake.files.atomic import discard, locked, publish_file, temp_beside
+from ticklake.files.engines import scan_files, source_of
 from ticklake.files.errors import UnreadableError
 from ticklake.files.names import safe_name
+from ticklake.files.place import Place, sorted_places
 from ticklake.stores.fundamentals import check_symbol
 from ticklake.stores.fundamentals_facts import FACT_SCHEMA, add_facts, facts_of, frame_of_facts, known_facts
 from ticklake.stores.models import FundamentalFact
@@ -29,7 +30,7 @@ _ROW_GROUP_ROWS: Final = 4096
 class FileFacts:
     """Facts below one folder. Safe between threads and processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self._folder = folder
 
     def write_facts(self, symbol: str, facts: Sequence[FundamentalFact]) -> None:
@@ -75,24 +76,24 @@ class FileFacts:
     def count_facts(self) -> dict[str, int]:
         """How many statements of each symbol there are, from footers."""
         counts = {}
-        for path in sorted(self._folder.glob(f"*/{_NAME}")):
-            symbol = pl.read_parquet_metadata(path)["ticklake.symbol"]
-            counts[symbol] = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        for path in sorted_places(self._folder.glob(f"*/{_NAME}")):
+            symbol = pl.read_parquet_metadata(source_of(path))["ticklake.symbol"]
+            counts[symbol] = scan_files([path]).select(pl.len()).collect().item()
         return counts
 
-    def _path(self, symbol: str) -> Path:
+    def _path(self, symbol: str) -> Place:
         return self._folder / safe_name(symbol) / _NAME
 
 
-def _read(path: Path, concept: str | None = None) -> pl.DataFrame:
-    rows = pl.scan_parquet(path, schema=FACT_SCHEMA, glob=False, hive_partitioning=False)
+def _read(path: Place, concept: str | None = None) -> pl.DataFrame:
+    rows = scan_files([path], schema=FACT_SCHEMA)
     try:
         return (rows if concept is None else rows.filter(pl.col("concept") == concept)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UnreadableError(f"{path}: no facts ({error}); restore it from a copy", path=path) from error
 
 
-def _write(path: Path, rows: pl.DataFrame, symbol: str) -> None:
+def _write(path: Place, rows: pl.DataFrame, symbol: str) -> None:
     temp = temp_beside(path)
     footer = {"ticklake.schema": "records.facts/1", "ticklake.symbol": symbol}
     try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from ticklake.files.atomic import replace
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import NotStoredError
+from ticklake.files.place import Place, place_of
 
 
 def save_json(
@@ -20,7 +20,7 @@ def save_json(
     sort_keys: bool = True,
     *,
     plain: bool = False,
-) -> Path:
+) -> Place:
     """Write a value to a JSON file, over an older one, whole or not at all. Makes missing folders.
 
     Args:
@@ -38,8 +38,9 @@ def save_json(
         OutOfRoomError: free some room and call again; an older file is untouched.
         DiskError: the disk failed.
     """
-    replace(path, encode_document(data, plain=plain, indent=indent, sort_keys=sort_keys))
-    return Path(path).absolute()
+    place = place_of(path)
+    replace(place, encode_document(data, plain=plain, indent=indent, sort_keys=sort_keys))
+    return place
 
 
 def load_json(path: str | os.PathLike[str], *, enums: Iterable[type[Enum]] = ()) -> Any:
@@ -55,7 +56,7 @@ def load_json(path: str | os.PathLike[str], *, enums: Iterable[type[Enum]] = ())
         UnreadableError: a type tag that this program does not know.
     """
     try:
-        content = Path(path).read_bytes()
+        content = place_of(path).read_bytes()
     except FileNotFoundError as error:
         raise NotStoredError(f"{os.fspath(path)} does not exist; check the path", path=path) from error
     return decode_document(content, path=os.fspath(path), enums=enums)

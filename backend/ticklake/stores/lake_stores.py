@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from ticklake.base.clock import Clock, SystemClock
+from ticklake.files.place import place_of
 from ticklake.stores.cache import ProviderCache
 from ticklake.stores.decisions import DecisionStore
 from ticklake.stores.file_store import FileDataStore
@@ -27,7 +27,7 @@ class LakeStores:
     """
 
     def __init__(self, data_root: str | os.PathLike[str], *, clock: Clock | None = None) -> None:
-        self.data_root = Path(data_root).absolute()
+        self.data_root = place_of(data_root)
         self._clock = clock or SystemClock()
 
     @cached_property

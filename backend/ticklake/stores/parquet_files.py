@@ -17,9 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ticklake.base.errors import UsageError
+from ticklake.files.engines import source_of
 from ticklake.files.errors import NotStoredError, UnreadableError
 from ticklake.files.frame_times import find_time_column, time_filter
 from ticklake.files.frames import EmptyFrameError, FrameError, check_codec, to_arrow, write_frame
+from ticklake.files.place import S3, Place, place_of, sorted_places
 
 _INDEX_COLUMN: Final = "__index_level_0__"  # what Arrow calls a pandas index without a name
 
@@ -33,7 +35,7 @@ def save_parquet(
     index: bool = True,
     *,
     time_column: str | None = None,
-) -> Path:
+) -> Place:
     """Write a frame to a Parquet file, over an older one, whole or not at all. Makes missing folders.
 
     Args:
@@ -62,8 +64,9 @@ def save_parquet(
     table = table.replace_schema_metadata(
         {**(table.schema.metadata or {}), **({b"ticklake.time_column": time.encode()} if time else {})}
     )
-    write_frame(table, path, compression=compression)
-    return Path(path).absolute()
+    place = place_of(path)
+    write_frame(table, place, compression=compression)
+    return place
 
 
 @overload
@@ -119,8 +122,8 @@ def load_parquet(
     bounds = time_filter(schema, start_date, end_date, path=source)
     try:
         table = pq.read_table(
-            source, columns=wanted, filters=bounds, use_pandas_metadata=as_pandas, page_checksum_verification=True,
-            partitioning=None,
+            source_of(source), columns=wanted, filters=bounds, use_pandas_metadata=as_pandas,
+            page_checksum_verification=True, partitioning=None,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise NotStoredError(f"{source} does not exist; see `list_parquet_files`", path=source) from error
@@ -132,15 +135,15 @@ def load_parquet(
     return pl.DataFrame(table.rename_columns([spoken[name] for name in table.column_names]))
 
 
-def list_parquet_files(directory: str | os.PathLike[str], pattern: str = "*.parquet") -> list[Path]:
+def list_parquet_files(directory: str | os.PathLike[str], pattern: str = "*.parquet") -> list[Place]:
     """The files in a folder, not below it, that match the pattern, sorted; empty when there is no such folder."""
-    folder = Path(directory)
-    return sorted(file for file in folder.glob(pattern) if file.is_file() and not file.name.startswith("."))
+    folder = place_of(directory) if os.fspath(directory).startswith(S3) else Path(directory)
+    return sorted_places(file for file in folder.glob(pattern) if file.is_file() and not file.name.startswith("."))
 
 
 def _read_schema(source: str) -> pa.Schema:
     try:
-        return pq.read_schema(source)
+        return pq.read_schema(source_of(source))
     except FileNotFoundError as error:
         raise NotStoredError(f"{source} does not exist; see `list_parquet_files`", path=source) from error
     except (pa.ArrowException, OSError) as error:

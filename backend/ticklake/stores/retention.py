@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.catalog.retention_rules import Candidate
-from ticklake.catalog.retention_shelves import Shelf, remove_files, walk_files
+from ticklake.catalog.retention_shelves import Shelf, remove_files
 from ticklake.files.atomic import locked
+from ticklake.files.place import Place, place_of
+from ticklake.files.trees import walk_files
 from ticklake.stores.decisions import DecisionStore
 from ticklake.stores.lake_stores import DECISIONS, RECORDS, SERIES
 
@@ -31,7 +32,7 @@ End = Callable[[str], "datetime | None"]
 class RecordShelf:
     """Files whose names say until when they reach; others count from their last change."""
 
-    def __init__(self, root: Path, kind: str, folder: str, end: End, *, clock: Clock) -> None:
+    def __init__(self, root: Place, kind: str, folder: str, end: End, *, clock: Clock) -> None:
         """Look at a folder.
 
         Args:
@@ -50,11 +51,10 @@ class RecordShelf:
     def candidates(self) -> list[Candidate]:
         """The files of the kind, dated by what they hold."""
         found = []
-        for entry in walk_files(str(self._root / self._folder)):
-            end = None if entry.name.startswith(".") else self._end(entry.name)
+        for file in walk_files(self._root, self._folder):
+            end = None if file.name.startswith(".") else self._end(file.name)
             if end is not None:
-                path = os.path.relpath(entry.path, self._root)
-                found.append(Candidate(path, entry.stat(follow_symlinks=False).st_size, _ns(end)))
+                found.append(Candidate(file.path, file.bytes, _ns(end)))
         return found
 
     def held(self) -> Mapping[str, str]:
@@ -77,12 +77,11 @@ class SeriesShelf(RecordShelf):
 
     def candidates(self) -> list[Candidate]:
         """Every file of the folder."""
-        stats = [
-            (os.path.relpath(entry.path, self._root), entry.stat(follow_symlinks=False))
-            for entry in walk_files(str(self._root / self._folder))
-            if not entry.name.startswith(".")
+        return [
+            Candidate(file.path, file.bytes, file.changed_ns)
+            for file in walk_files(self._root, self._folder)
+            if not file.name.startswith(".")
         ]
-        return [Candidate(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
 
 
 class DecisionShelf(RecordShelf):
@@ -102,7 +101,7 @@ class DecisionShelf(RecordShelf):
 
 def record_shelves(root: str | os.PathLike[str], *, clock: Clock | None = None) -> list[Shelf]:
     """What `Retention(root, shelves=...)` needs to look at the records of a data root."""
-    place, clock = Path(os.path.realpath(root)), clock or SystemClock()
+    place, clock = place_of(root), clock or SystemClock()
     return [
         DecisionShelf(place, "decisions", DECISIONS, _end_of_day, clock=clock),
         RecordShelf(place, "events", f"{RECORDS}/events", _end_of_day, clock=clock),

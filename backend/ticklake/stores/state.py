@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from ticklake.base.clock import Clock
@@ -21,6 +20,8 @@ from ticklake.files.atomic import remove, write_new
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, ConflictError, UnreadableError
 from ticklake.files.names import safe_name
+from ticklake.files.place import Place
+from ticklake.files.trees import list_folders, list_names
 from ticklake.stores.spans import from_ns
 
 VERSIONS_KEPT: Final = 100
@@ -69,7 +70,7 @@ class StateConflictError(ConflictError):
 class FileState:
     """States below one folder. Safe between threads and processes."""
 
-    def __init__(self, folder: Path, *, clock: Clock, versions_kept: int = VERSIONS_KEPT) -> None:
+    def __init__(self, folder: Place, *, clock: Clock, versions_kept: int = VERSIONS_KEPT) -> None:
         self._folder = folder
         self._clock = clock
         self._kept = versions_kept
@@ -149,14 +150,14 @@ class FileState:
     def list_strategies(self) -> list[str]:
         """Names of all strategies with a state, sorted."""
         names = []
-        for folder in self._folder.iterdir() if self._folder.is_dir() else ():
+        for folder in list_folders(self._folder):
             newest = max(_versions(folder), default=0)
             if newest:
                 path = _file(folder, newest)
                 names.append(decode_state(path.read_bytes(), path=str(path)).strategy_name)
         return sorted(names)
 
-    def _forget_old(self, folder: Path, current: int) -> None:
+    def _forget_old(self, folder: Place, current: int) -> None:
         for version in list(_versions(folder)):
             if version <= current - self._kept:
                 remove(_file(folder, version))
@@ -207,12 +208,11 @@ def decode_state(content: bytes, *, path: str) -> StateVersion:
         raise UnreadableError(f"{path}: no strategy state ({error}); restore it from a copy", path=path) from error
 
 
-def _versions(folder: Path) -> Iterator[int]:
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if _VERSION_FILE.fullmatch(path.name):
-                yield int(path.stem)
+def _versions(folder: Place) -> Iterator[int]:
+    for name in list_names(folder):
+        if _VERSION_FILE.fullmatch(name):
+            yield int(name.partition(".")[0])
 
 
-def _file(folder: Path, version: int) -> Path:
+def _file(folder: Place, version: int) -> Place:
     return folder / f"{version:08d}.json"

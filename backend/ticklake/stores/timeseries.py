@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import polars as pl
@@ -21,11 +20,12 @@ import structlog
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import UsageError
-from ticklake.files.atomic import append_line
+from ticklake.files.atomic import append_line, read_lines
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import UnreadableError
 from ticklake.files.frames import to_arrow
-from ticklake.files.local import LocalFiles
+from ticklake.files.place import Place, place_of
+from ticklake.files.trees import make_folder
 from ticklake.stores.decision_time import Moment, iso_text
 from ticklake.stores.timeseries_frames import (
     StoredFrame,
@@ -54,9 +54,9 @@ class TimeSeriesDataStore:
         Raises:
             DiskError: it cannot be made.
         """
-        self.storage_path = Path(storage_path).absolute()
+        self.storage_path = place_of(storage_path)
         self._clock = clock or SystemClock()
-        LocalFiles().make_folder(str(self.storage_path))
+        make_folder(self.storage_path)
 
     def save_data(self, symbol: str, data_entry: Mapping[str, Any]) -> None:
         """Append one entry, durably. Its values come back as they are: times, Decimals, enums (see `documents`).
@@ -81,7 +81,7 @@ class TimeSeriesDataStore:
         """
         path = self._lines_path(symbol)
         try:
-            content = path.read_bytes()
+            content = read_lines(path)
         except FileNotFoundError:
             return []
         entries = []
@@ -156,7 +156,7 @@ class TimeSeriesDataStore:
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    def _lines_path(self, symbol: str) -> Path:
+    def _lines_path(self, symbol: str) -> Place:
         return self.storage_path / f"{symbol_name(symbol)}{_LINES_SUFFIX}"
 
 

@@ -9,17 +9,18 @@ the names as they were given.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ticklake.files.engines import footer_source, source_of
 from ticklake.files.errors import UnreadableError
 from ticklake.files.frame_times import find_time_column
 from ticklake.files.frames import FrameError, to_arrow, write_frame
-from ticklake.files.local import LocalFiles
+from ticklake.files.place import Place
+from ticklake.files.trees import list_names
 from ticklake.stores.timeseries_ranges import SUFFIX, TimeSpan
 
 TIME: Final = "timestamp"
@@ -36,7 +37,7 @@ class StoredFrame:
         saved_ns: when, ns UTC.
     """
 
-    path: Path
+    path: Place
     span: TimeSpan
     saved_ns: int
 
@@ -75,7 +76,7 @@ def with_time(frame: Any) -> pl.DataFrame:
     return rows
 
 
-def write_rows(rows: pl.DataFrame, path: Path, *, facts: dict[str, str], saved_ns: int) -> None:
+def write_rows(rows: pl.DataFrame, path: Place, *, facts: dict[str, str], saved_ns: int) -> None:
     """Write rows with their facts in the footer, over an older file, whole or not at all.
 
     Raises:
@@ -87,7 +88,7 @@ def write_rows(rows: pl.DataFrame, path: Path, *, facts: dict[str, str], saved_n
     write_frame(table, path)
 
 
-def read_rows(path: Path) -> pl.DataFrame:
+def read_rows(path: Place) -> pl.DataFrame:
     """All rows of a file.
 
     Raises:
@@ -95,14 +96,14 @@ def read_rows(path: Path) -> pl.DataFrame:
         UnreadableError: it is damaged.
     """
     try:
-        return pl.DataFrame(pq.read_table(path, page_checksum_verification=True, partitioning=None))
+        return pl.DataFrame(pq.read_table(source_of(path), page_checksum_verification=True, partitioning=None))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
         raise UnreadableError(f"{path}: {error}; restore the file, or save its range again", path=path) from error
 
 
-def footer_of(path: Path) -> dict[str, str]:
+def footer_of(path: Place) -> dict[str, str]:
     """The facts in a file's footer, without their prefix.
 
     Raises:
@@ -110,7 +111,7 @@ def footer_of(path: Path) -> dict[str, str]:
         UnreadableError: it is damaged.
     """
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        metadata = pq.read_metadata(footer_source(path)).metadata or {}
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
@@ -123,14 +124,14 @@ def footer_of(path: Path) -> dict[str, str]:
     }
 
 
-def list_frames(folder: Path, prefix: str) -> list[StoredFrame]:
+def list_frames(folder: Place, prefix: str) -> list[StoredFrame]:
     """The files of one series, by when they were saved, oldest first.
 
     Raises:
         UnreadableError: one is damaged.
     """
     found = []
-    for name in LocalFiles().list(str(folder)):
+    for name in list_names(folder):
         if not (name.startswith(prefix) and name.endswith(SUFFIX)):
             continue
         span = TimeSpan.parse(name[len(prefix) : -len(SUFFIX)])

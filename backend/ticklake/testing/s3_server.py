@@ -114,6 +114,8 @@ class S3Server:
                     "-ip=127.0.0.1",
                     "-ip.bind=127.0.0.1",
                     "-master.telemetry=false",
+                    "-s3.port.iceberg=0",  # off: its one port would be fought over by two servers of one machine
+                    "-s3.port.lance=0",
                     f"-bucket={self.bucket}",
                     *ports,
                 ],

@@ -13,6 +13,7 @@ from tests.unit.gold.small_version import DAYS, lay_version, rows_of
 
 from ticklake.base.errors import CheckFailedError
 from ticklake.files.errors import AlreadyStoredError
+from ticklake.files.place import place_of
 from ticklake.gold.curator import GoldCurator
 from ticklake.gold.publish import make_current, seal_version, stage_folder
 
@@ -44,10 +45,10 @@ def promote(root: str, version: str) -> str:
 
 def seal(root: str, mark: str) -> str:
     """Try to take number 7 without the lock; `won` or `lost`."""
-    staged = stage_folder(Path(root), NAME)
+    staged = stage_folder(place_of(root), NAME)
     (staged / "metadata.json").write_text(mark)
     try:
-        seal_version(Path(root), NAME, 7, staged)
+        seal_version(place_of(root), NAME, 7, staged)
     except AlreadyStoredError:
         return "lost"
     return "won"
@@ -70,7 +71,7 @@ def switch(root: str, first: str, second: str) -> str:
     """Make two versions current in turns, as fast as it goes, until killed."""
     while True:
         for number in (first, second):
-            make_current(Path(root), NAME, int(number))
+            make_current(place_of(root), NAME, int(number))
 
 
 WORK: dict[str, Callable[..., str]] = {"promote": promote, "seal": seal, "swap": swap, "switch": switch}

@@ -85,7 +85,7 @@ def test_a_changed_or_missing_file_is_noticed_by_every_load(store: ArtifactStore
 def test_no_name_leads_out_of_the_root(store: ArtifactStore, tmp_path: Path, filename: str, subdir: str) -> None:
     with pytest.raises(OutsideRootError):
         store.save_binary(b"x", "k", filename, subdir)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_a_forged_reference_leads_nowhere(store: ArtifactStore) -> None:
