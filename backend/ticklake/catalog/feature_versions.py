@@ -30,10 +30,12 @@ class VersionState(msgspec.Struct, frozen=True):
     Attributes:
         state: `building`, `complete`, `failed`.
         reason: why, when it failed.
+        dates: how many have a record; None when it does not say.
     """
 
     state: str
     reason: str | None = None
+    dates: int | None = None
 
 
 class StoredFile(msgspec.Struct, frozen=True):

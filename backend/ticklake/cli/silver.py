@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ticklake.base.errors import CheckFailedError, UsageError
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, find_place
+from ticklake.files.place import place_of
 from ticklake.readers.query import day_of
 from ticklake.silver.baselines import baseline_manifest
 from ticklake.silver.build import Progress as OnDate
@@ -33,7 +33,9 @@ _MIB: Final = 1 << 20
 ManifestArgument = Annotated[
     str, typer.Argument(metavar="MANIFEST", help="A YAML file, or the name of a version that was begun before.")
 ]
-CheckpointOption = Annotated[Path | None, typer.Option(help="Folder for the frames between two stages.")]
+CheckpointOption = Annotated[
+    str | None, typer.Option(metavar="PLACE", help="Folder for the frames between two stages, or s3://bucket/prefix.")
+]
 
 
 @app.command()
@@ -123,7 +125,8 @@ def inspect(
     data: DataOption = None,
 ) -> None:
     """Run one date stage by stage and print rows, columns, seconds and memory of each; the lake is not changed."""
-    found = _builder(data).inspect(manifest, day, stop_at=stop_at, resume_after=resume_after, checkpoint=checkpoint)
+    place = None if checkpoint is None else place_of(checkpoint)
+    found = _builder(data).inspect(manifest, day, stop_at=stop_at, resume_after=resume_after, checkpoint=place)
     if show is not None:
         if show not in found.frames:
             raise UsageError(f"no frame {show!r} there; choose one of {', '.join(found.frames)}")
@@ -154,7 +157,9 @@ def manifest(
 @app.command()
 def report(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="From `ticklake silver ls`.")],
-    out: Annotated[Path | None, typer.Option(help="HTML file to write.")] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="HTML file to write; may be an s3:// address.")
+    ] = None,
     data: DataOption = None,
 ) -> None:
     """Write one self-contained HTML page about a version: coverage, distributions, labels, drift, causality."""

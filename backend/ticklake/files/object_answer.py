@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
@@ -39,6 +40,13 @@ class StoreUnavailableError(UnavailableError):
     def __init__(self, text: str, *, reason: Answer) -> None:
         super().__init__(text)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[Callable[[str, Answer], StoreUnavailableError], tuple[str, Answer]]:
+        return _unavailable, (str(self), self.reason)
+
+
+def _unavailable(text: str, reason: Answer) -> StoreUnavailableError:
+    return StoreUnavailableError(text, reason=reason)
 
 
 def sort_answer(error: Exception) -> Answer:

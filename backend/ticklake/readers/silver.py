@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from ticklake.base.errors import CorruptError, NoDataError
+from ticklake.base.errors import CorruptError, NoDataError, RetryableError
 from ticklake.catalog.feature_versions import (
     BUILT,
     COMPLETE,
     Column,
     DateRecord,
+    StoredFile,
     columns_of,
     data_path,
     read_manifest,
@@ -26,6 +26,11 @@ from ticklake.catalog.feature_versions import (
     version_folder,
     version_names,
 )
+from ticklake.files.engines import scan_files
+from ticklake.files.errors import NotStoredError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place, place_of
+from ticklake.files.side_by_side import run_for
 from ticklake.readers.place import find_place
 from ticklake.readers.query import Day, days_of
 
@@ -42,13 +47,15 @@ class FeatureVersion:
         reason: why, when it failed; "" otherwise.
         root: the data root.
         stamp: of the file that says so, which every build replaces; None to read anew whatever is asked.
+        dates: how many have a record; None when it does not say.
     """
 
     name: str
     state: str
     reason: str
-    root: Path
+    root: Place
     stamp: tuple[int, int] | None = None
+    dates: int | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -64,10 +71,14 @@ class FeatureVersion:
         return read_validation(self.root, self.name)
 
     def records(self) -> list[DateRecord]:
-        """What became of each date, in order of dates."""
+        """What became of each date, in order of dates.
+
+        Raises:
+            RetryableError: in a bucket, when not all of them are seen: the version is built again at this moment.
+        """
         if self.stamp is None or not self.is_complete:
             return read_records(self.root, self.name)
-        return list(_records_of(self.root, self.name, self.stamp))
+        return list(_records_of(self.root, self.name, self.stamp, self.dates))
 
     def columns(self, table: str = SIGNALS) -> tuple[Column, ...]:
         """The columns of an output file with type, unit and role."""
@@ -77,8 +88,8 @@ class FeatureVersion:
 class SilverReader:
     """Reads the silver tier. Only complete versions give rows."""
 
-    def __init__(self, data_root: Path | str | None = None) -> None:
-        self._root = Path(data_root).expanduser().absolute() if data_root is not None else find_place(None, None)[0]
+    def __init__(self, data_root: Place | str | None = None) -> None:
+        self._root = place_of(data_root) if data_root is not None else find_place(None, None)[0]
 
     def list_versions(self, *, complete_only: bool = False) -> list[FeatureVersion]:
         """The versions, in order of their names, whatever their state; only those that may be read when asked."""
@@ -93,7 +104,7 @@ class SilverReader:
         """
         stamp = _stamp_of(self._root, version)
         state = read_state(self._root, version)
-        return FeatureVersion(version, state.state, state.reason or "", self._root, stamp)
+        return FeatureVersion(version, state.state, state.reason or "", self._root, stamp, state.dates)
 
     def scan(
         self,
@@ -115,7 +126,8 @@ class SilverReader:
 
         Raises:
             NoDataError: no such version or table, or it is not complete, or an asked date is not part of it.
-            CorruptError: a file that its records name is gone.
+            CorruptError: a file that its records name is gone; or, in a bucket, is another one.
+            RetryableError: in a bucket, when the version is built again at this moment.
         """
         found = self.get_version(version)
         if not found.is_complete:
@@ -124,33 +136,58 @@ class SilverReader:
                 "build it to the end first, or choose another one from `ticklake silver ls`"
             )
         records = select_dates(found, days_of(dates))
-        paths = [
-            self._root / data_path(version, record.date, f"{table}.parquet")
+        files = {
+            self._root / data_path(version, record.date, file.name): file
             for record in records
-            if record.status == BUILT and record.file(f"{table}.parquet") is not None
-        ]
-        missing = [path for path in paths if not path.is_file()]
-        if missing:
-            raise CorruptError(f"{missing[0]} is gone, but its record says that it was built; build the date again")
+            if record.status == BUILT and (file := record.file(f"{table}.parquet")) is not None
+        }
+        paths = list(files)
+        faults = [fault for fault in run_for(self._root)(_fault_of, files.items()) if fault]
+        if faults:
+            read_records(self._root, version)  # what was known of them may be old: one that is damaged says so
+            if self.get_version(version) != found:
+                raise RetryableError(f"version {version} is built again while it is read; read it again")
+            raise CorruptError(f"{faults[0]}; build the date again")
         if not paths:
             names = columns or [column.name for column in found.columns(table)]
             return pl.LazyFrame(schema=_empty_schema(self._root, version, found.records(), table, names))
-        frame = pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+        frame = scan_files(paths)
         return frame if columns is None else frame.select(list(columns))
 
     def read(self, version: str, dates: Day | Iterable[Day] | None = None, **details: Any) -> pl.DataFrame:
         """The rows of a version, now; see `scan`."""
-        return self.scan(version, dates, **details).collect()
+        before = self.get_version(version) if isinstance(self._root, ObjectPath) else None
+        rows = self.scan(version, dates, **details).collect()
+        if before is not None and self.get_version(version) != before:  # objects are opened by name, again and again
+            raise RetryableError(f"version {version} was built again while it was read; read it again")
+        return rows
 
 
 @lru_cache(maxsize=64)
-def _records_of(root: Path, version: str, stamp: tuple[int, int]) -> tuple[DateRecord, ...]:
+def _records_of(root: Place, version: str, stamp: tuple[int, int], dates: int | None) -> tuple[DateRecord, ...]:
     """The records of a complete version: nobody touches them before its state says `building`, in a new file."""
     del stamp  # part of the key
-    return tuple(read_records(root, version))
+    found = tuple(read_records(root, version))
+    if isinstance(root, ObjectPath) and dates not in (None, len(found)):  # a listing shows what it shows
+        raise RetryableError(f"{len(found)} of {dates} dates of version {version} are seen in {root}; read it again")
+    return found
 
 
-def _stamp_of(root: Path, version: str) -> tuple[int, int] | None:
+def _fault_of(item: tuple[Place, StoredFile]) -> str:
+    """What is wrong with a data file; "" when it is there. In a bucket also whether it is the one of its record."""
+    path, file = item
+    if not isinstance(path, ObjectPath):
+        return "" if path.is_file() else f"{path} is gone, but its record says that it was built"
+    try:
+        found = path.store.head(path.key)
+    except NotStoredError:
+        return f"{path} is gone, but its record says that it was built"
+    if found.size_bytes != file.bytes or found.sha256 not in (None, file.sha256):
+        return f"{path} is not the file that its record speaks of"
+    return ""
+
+
+def _stamp_of(root: Place, version: str) -> tuple[int, int] | None:
     try:
         found = (version_folder(root, version) / "state.json").stat()
     except FileNotFoundError:
@@ -176,11 +213,11 @@ def select_dates(version: FeatureVersion, wanted: frozenset[date] | None) -> lis
 
 
 def _empty_schema(
-    root: Path, version: str, records: Iterable[DateRecord], table: str, names: Sequence[str]
+    root: Place, version: str, records: Iterable[DateRecord], table: str, names: Sequence[str]
 ) -> Mapping[str, pl.DataType]:
     """Types of the columns from any built date; Null where no date of the version was built."""
     for record in records:
         if record.status == BUILT and record.file(f"{table}.parquet") is not None:
-            schema = pl.read_parquet_schema(root / data_path(version, record.date, f"{table}.parquet"))
+            schema = scan_files([root / data_path(version, record.date, f"{table}.parquet")]).collect_schema()
             return {name: schema[name] for name in names}
     return {name: pl.Null() for name in names}

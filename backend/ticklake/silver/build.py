@@ -9,15 +9,13 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 import msgspec
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
-from ticklake.files.atomic import replace
-from ticklake.files.local import LocalFiles
+from ticklake.files.side_by_side import run_for
 from ticklake.readers.lake import Lake
 from ticklake.silver.crew import Crew, check_scheduler, hire
 from ticklake.silver.finish import built_manifest
@@ -76,15 +74,16 @@ def build_version(
         UsageError: the manifest makes no sense, or the scheduler is on another machine.
         RetryableError: another builder is at work on the version.
         DiskError: the disk failed; the version stays `building`.
+        StoreUnavailableError: the lake lies in a bucket whose store does not answer; the version stays `building`.
     """
     options = options or BuildOptions()
     if options.scheduler is not None:
-        check_scheduler(options.scheduler)
+        check_scheduler(options.scheduler, lake.data_root)
     started_s = options.clock.monotonic_s()
     recipe = resolve(manifest)
     folder = VersionFolder(lake.data_root, manifest.version)
-    with hold_version(folder, clock=options.clock):
-        return _Build(lake, recipe, folder, options, started_s).run(asked)
+    with hold_version(folder, clock=options.clock) as held:
+        return _Build(lake, recipe, held, options, started_s).run(asked)
 
 
 class _Build:
@@ -104,7 +103,7 @@ class _Build:
         hasher = InputHasher(self._lake.data_root)
         days = dates_of(self._lake, self._recipe, asked, records)
         make = partial(plan_date, self._lake, self._recipe, folder=self._folder, records=records, hasher=hasher)
-        plans = [make(day, force=self._options.force) for day in days]
+        plans = list(run_for(self._lake.data_root)(partial(make, force=self._options.force), days))
         work = [plan for plan in plans if plan.cause]
         for plan in plans:
             if not plan.cause:
@@ -122,7 +121,10 @@ class _Build:
         )
         try:
             with hire(
-                workers=self._options.workers, scheduler=self._options.scheduler, work_bytes=_bytes_of(work)
+                self._lake.data_root,
+                workers=self._options.workers,
+                scheduler=self._options.scheduler,
+                work_bytes=_bytes_of(work),
             ) as crew:
                 result = self._execute(work, build, run_id, crew)
         except BaseException as error:
@@ -142,13 +144,12 @@ class _Build:
         """From here on nobody reads the version, until it is complete again."""
         self._folder.write_state(VersionState(VersionStatus.BUILDING, "a build is at work, or was killed", build=build))
         self._folder.withdraw([self._folder.manifest_path, self._folder.validation_path])
-        replace(self._folder.request_path, dump_manifest(self._recipe.manifest).encode())
+        self._folder.write_document(self._folder.request_path, dump_manifest(self._recipe.manifest).encode())
         self._folder.clear_staging()
         self._folder.clear_leftovers()
 
     def _execute(self, work: list[DatePlan], build: int, run_id: str, crew: Crew) -> BuildResult:
-        staging = self._folder.staging / uuid4().hex
-        LocalFiles().make_folder(str(staging))  # a fresh one: that of the process may know parents that are gone
+        staging = self._folder.make_staging()
         self._build_dates(work, staging, crew)
         run_second_pass(self._folder, self._recipe, staging)
         self._folder.clear_staging()
@@ -161,7 +162,7 @@ class _Build:
         status = VersionStatus.FAILED if verdict.failure else VersionStatus.COMPLETE
         if status is VersionStatus.COMPLETE:
             full = built_manifest(self._recipe, records, certificate_passed=verdict.certificate_passed)
-            replace(self._folder.manifest_path, dump_manifest(full).encode())
+            self._folder.write_document(self._folder.manifest_path, dump_manifest(full).encode())
         reason = verdict.failure or verdict.warning
         rows = sum(record.rows for record in records.values())
         self._folder.write_state(VersionState(status, reason, len(records), rows, build))

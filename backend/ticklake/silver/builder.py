@@ -10,6 +10,7 @@ import polars as pl
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import NoDataError, RetryableError
+from ticklake.files.place import Place
 from ticklake.readers.lake import open_lake
 from ticklake.readers.query import Day, day_of, days_of
 from ticklake.readers.silver import SilverReader
@@ -28,12 +29,12 @@ class SilverFeatureBuilder:
     """Builds, lists and loads feature versions of one lake. Any number of processes may use it at once."""
 
     def __init__(
-        self, data_root: Path | str | None = None, *, tables: TableCatalog | None = None, clock: Clock | None = None
+        self, data_root: Place | str | None = None, *, tables: TableCatalog | None = None, clock: Clock | None = None
     ) -> None:
         """Use a lake.
 
         Args:
-            data_root: its folder; from the settings when None.
+            data_root: a folder or `s3://bucket/prefix`; from the settings when None.
             tables: the catalog of tables; the built-in ones and those of the settings when None.
             clock: measures builds and stamps runs.
         """

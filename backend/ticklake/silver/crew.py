@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ from urllib.parse import urlsplit
 import psutil
 
 from ticklake.base.errors import UnavailableError, UsageError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
+from ticklake.files.s3_access import remember_access
 from ticklake.silver.work import DateTask, build_date
 
 _POOLS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
@@ -43,10 +47,16 @@ class Crew(Protocol):
 
 
 @contextmanager
-def hire(*, workers: int | None = None, scheduler: str | None = None, work_bytes: int = 0) -> Iterator[Crew]:
+def hire(
+    root: Place | None = None, *, workers: int | None = None, scheduler: str | None = None, work_bytes: int = 0
+) -> Iterator[Crew]:
     """A crew for one build, gone at its end.
 
+    Processes of this machine are told how to reach a bucket, by the pipe they are started with; those of a cluster must
+    have it in their environment.
+
     Args:
+        root: of the lake they work on.
         workers: processes of a local pool, each with one Polars thread; None for `workers_for(work_bytes)`.
         scheduler: address of a Dask scheduler (`tcp://host:8786`); then `workers` is up to the cluster.
         work_bytes: how much there is to read.
@@ -55,15 +65,17 @@ def hire(*, workers: int | None = None, scheduler: str | None = None, work_bytes
         UsageError: a remote scheduler cannot see this machine's disk; or Dask is not installed.
         UnavailableError: the scheduler does not answer.
     """
+    if isinstance(root, ObjectPath):  # tasks name it by its address
+        remember_access(root.store.bucket, root.store.access)
     if scheduler is not None:
-        with _cluster(scheduler) as cluster:
+        with _cluster(scheduler, root) as cluster:
             yield cluster
         return
     count = workers_for(work_bytes) if workers is None else workers
     if not count:
         yield _Alone()
         return
-    pool = _Pool(count)
+    pool = _Pool(count, root)
     try:
         yield pool
     finally:
@@ -93,15 +105,19 @@ class _Alone:
 class _Pool:
     """Processes of this machine. They start with the first task and stay for the next ones."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, root: Place | None) -> None:
         self._workers = workers
+        self._prepare: Callable[[], None] | None = None
+        if isinstance(root, ObjectPath):
+            self._prepare = partial(remember_access, root.store.bucket, root.store.access)
         self._executor: ProcessPoolExecutor | None = None
 
     def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
         waiting = {task.date: task for task in tasks}
         for _ in range(_POOLS_MAX):
             if self._executor is None:
-                self._executor = ProcessPoolExecutor(self._workers, get_context("spawn"))
+                spawn = get_context("spawn")
+                self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=self._prepare)
             try:
                 with _one_thread_for_children():
                     futures = {self._executor.submit(unit, *task.arguments()): task for task in waiting.values()}
@@ -139,8 +155,8 @@ def _one_thread_for_children() -> Iterator[None]:
             environment[_THREADS_NAME] = before
 
 
-def check_scheduler(address: str) -> None:
-    """Refuse a scheduler on another machine: paths of this disk mean nothing there.
+def check_scheduler(address: str, root: Place | None = None) -> None:
+    """Refuse a scheduler on another machine: paths of this disk mean nothing there, and built files wait on this disk.
 
     Raises:
         UsageError: the address is none, or names another machine.
@@ -149,15 +165,16 @@ def check_scheduler(address: str) -> None:
     if host is None or "://" not in address:
         raise UsageError(f"--scheduler {address!r} is no address; write tcp://127.0.0.1:8786")
     if not _is_this_machine(host):
+        what = "files on their way into a bucket wait in" if isinstance(root, ObjectPath) else "the data root is"
         raise UsageError(
-            f"scheduler {host} is another machine and the data root is a folder of this one, which its workers cannot "
+            f"scheduler {host} is another machine and {what} a folder of this one, which its workers cannot "
             "see; run a scheduler here, or build with --workers"
         )
 
 
 @contextmanager
-def _cluster(address: str) -> Iterator[Crew]:
-    check_scheduler(address)
+def _cluster(address: str, root: Place | None) -> Iterator[Crew]:
+    check_scheduler(address, root)
     distributed = _distributed()
     try:
         client = distributed.Client(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)

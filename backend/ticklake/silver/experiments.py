@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -14,6 +13,7 @@ from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import CorruptError, UsageError
 from ticklake.files.atomic import locked, replace
 from ticklake.files.errors import NotStoredError
+from ticklake.files.place import Place
 from ticklake.silver.folder import FEATURES
 
 FORM: Final = "ticklake.experiments/1"
@@ -51,7 +51,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 class ExperimentRegister:
     """Experiments below `{root}/silver/features/experiments.json`. Any number of processes may use it at once."""
 
-    def __init__(self, root: Path, *, clock: Clock | None = None) -> None:
+    def __init__(self, root: Place, *, clock: Clock | None = None) -> None:
         """Use the register of a data root, made with the first experiment."""
         self.path = root / FEATURES / "experiments.json"
         self._clock = clock or SystemClock()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -14,12 +12,16 @@ import pyarrow.parquet as pq
 
 from ticklake.base.errors import CorruptError, UsageError
 from ticklake.catalog.artifact_ref import hash_file
+from ticklake.files.engines import footer_source
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.readers.lake import Lake
 from ticklake.readers.listing import DataFile, list_files
 from ticklake.readers.query import Selection, TimeRange
 from ticklake.readers.scan import scan
 from ticklake.schema.session import SessionWindow, previous_sessions
 from ticklake.silver.pipeline import input_columns, lookback_of
+from ticklake.silver.published import size_and_hash
 from ticklake.silver.recipe import Recipe
 from ticklake.silver.record import InputFile, Warmup
 
@@ -56,17 +58,22 @@ def find_inputs(lake: Lake, recipe: Recipe, session: SessionWindow) -> SessionIn
 
 
 class InputHasher:
-    """Hashes bronze files, each once: the look-backs of neighbouring sessions share most of them."""
+    """Hashes bronze files, each once: the look-backs of neighbouring sessions share most of them.
 
-    def __init__(self, root: Path) -> None:
+    In a bucket the hash is that which was noted with an object when it was stored; its bytes are read when there is
+    none.
+    """
+
+    def __init__(self, root: Place) -> None:
         self._root = root
         self._known: dict[tuple[str, int], InputFile] = {}
 
     def hash(self, inputs: SessionInputs) -> tuple[InputFile, ...]:
-        """Every file of a session once, in order of paths: rows, bytes and sha256. Reads all their bytes.
+        """Every file of a session once, in order of paths: rows, bytes and sha256. Reads all bytes of local files.
 
         Raises:
             CorruptError: a file cannot be read.
+            StoreUnavailableError: the store does not answer.
         """
         listed = sorted({(file.path, file.size_bytes) for files in inputs.files.values() for file in files})
         for path, size_bytes in listed:
@@ -137,9 +144,13 @@ def _files(lake: Lake, recipe: Recipe, name: str, first_ns: int, until_ns: int) 
     return tuple(list_files(lake.data_root / relation.folder, relation.keys, wanted))
 
 
-def _fixed(root: Path, path: str) -> InputFile:
+def _fixed(root: Place, path: str) -> InputFile:
+    name = path.removeprefix(str(root)).lstrip("/")
+    place = root / name
     try:
-        rows = pq.read_metadata(path).num_rows
+        rows = pq.read_metadata(footer_source(place)).num_rows
     except (pa.ArrowException, OSError) as error:
         raise CorruptError(f"{path}: no readable Parquet footer ({error}); run `ticklake verify`") from error
-    return InputFile(os.path.relpath(path, root), rows, Path(path).stat().st_size, hash_file(Path(path)))
+    if isinstance(place, ObjectPath):
+        return InputFile(name, rows, *size_and_hash(place))
+    return InputFile(name, rows, place.stat().st_size, hash_file(place))

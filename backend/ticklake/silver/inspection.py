@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 import psutil
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import NoDataError, UsageError
+from ticklake.files.place import Place
 from ticklake.readers.lake import Lake
 from ticklake.schema.session import session_window
 from ticklake.silver.checkpoint import load_frames, save_frames
@@ -62,7 +62,7 @@ def inspect_date(
     *,
     stop_at: str | None = None,
     resume_after: str | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Place | None = None,
     clock: Clock | None = None,
 ) -> Inspection:
     """Run one date and watch; writes nothing into the lake.

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import msgspec
-import polars as pl
 
 from ticklake.base.clock import Clock
 from ticklake.base.errors import CheckFailedError
+from ticklake.files.engines import scan_files
+from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.session import session_window
 from ticklake.silver.causality import Certificate, certify, density_for, merge_certificates, share_cuts
@@ -76,11 +76,13 @@ def judge_version(
     findings = check_files(recipe, folder, records)
     failures = [finding for finding in findings if finding.fails]
     if failures:
+        folder.check_held()
         write_validation(folder.validation_path, Validation(tuple(findings)))
         return Verdict(_describe(failures))
     started_s = clock.monotonic_s()
     certificate = draw_certificate(lake, recipe, records, crew)
     seconds = clock.monotonic_s() - started_s
+    folder.check_held()
     write_validation(folder.validation_path, Validation(tuple(findings), certificate))
     return Verdict("", _why_uncertified(certificate), seconds)
 
@@ -98,7 +100,7 @@ def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, Dat
             for file in record.files
             if file.name == f"{table}.parquet"
         }
-        frames = {day: _scan(path) for day, path in paths.items()}
+        frames = {day: scan_files([path]) for day, path in paths.items()}
         findings += check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table)
     return findings
 
@@ -146,7 +148,7 @@ def certify_date(
     """
     del rest
     recipe = resolve(parse_manifest(manifest))
-    lake = open_lake(root)
+    lake = open_lake(place_of(root))
     session = session_window(recipe.manifest.calendar, date.fromisoformat(day))
     if session is None:
         raise CheckFailedError(f"{day} was built and has no session now; the calendar changed, build again")
@@ -166,14 +168,10 @@ def certify_date(
         cuts=shares[day],
         seed=seed,
         density=density,
-        built=_scan(Path(signals[day])).collect(),
+        built=scan_files([place_of(signals[day])]).collect(),
         all_rows=day == chosen,
     )
     return msgspec.json.encode(certificate)
-
-
-def _scan(path: Path) -> pl.LazyFrame:
-    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
 
 
 def _why_uncertified(certificate: Certificate | None) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import yaml
 
 from ticklake.base.errors import NoDataError, UsageError
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place
 from ticklake.silver.folder import checked_version
 from ticklake.silver.record import InputFile, Warmup
 from ticklake.silver.stage import ColumnSpec
@@ -133,8 +134,8 @@ def parse_manifest(text: str, *, path: str = "manifest") -> Manifest:
         raise UsageError(f"{path} is no manifest: {error}; see `ticklake silver manifest`") from error
 
 
-def read_manifest(path: Path) -> Manifest:
-    """The manifest in a file; files of extra stages are found from the manifest's folder.
+def read_manifest(path: Place) -> Manifest:
+    """The manifest in a file; files of extra stages are found from the manifest's folder, unless it is in a bucket.
 
     Raises:
         NoDataError: there is no such file.
@@ -144,6 +145,8 @@ def read_manifest(path: Path) -> Manifest:
         manifest = parse_manifest(path.read_text(encoding="utf-8"), path=str(path))
     except FileNotFoundError as error:
         raise NoDataError(f"{path} does not exist; make one with `ticklake silver manifest > {path}`") from error
+    if isinstance(path, ObjectPath):
+        return manifest
     folder = path.absolute().parent
     stages = [
         msgspec.structs.replace(stage, file=str(folder / stage.file))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from ticklake.base.errors import CorruptError, NoDataError
 from ticklake.files.atomic import replace
+from ticklake.files.engines import scan_files
+from ticklake.files.place import Place, place_of
 from ticklake.silver import report_charts as charts
 from ticklake.silver import report_page as html
 from ticklake.silver.certificate import Certificate
@@ -57,7 +58,7 @@ class _Version:
         return [entry for entry in self.manifest.columns.get(SIGNALS, []) if entry.role == role and entry.name in there]
 
 
-def write_report(data_root: Path | str, version: str, out_path: Path | str | None = None) -> Path:
+def write_report(data_root: Place | str, version: str, out_path: Place | str | None = None) -> Place:
     """Write the report of a version.
 
     Args:
@@ -72,15 +73,15 @@ def write_report(data_root: Path | str, version: str, out_path: Path | str | Non
         NoDataError: there is no such version, or it was never checked.
         CorruptError: one of its documents is damaged.
     """
-    root = Path(data_root).expanduser().absolute()
-    target = root / REPORTS / f"{version}.html" if out_path is None else Path(out_path).expanduser().absolute()
+    root = place_of(data_root)
+    target = root / REPORTS / f"{version}.html" if out_path is None else place_of(out_path)
     found = _load(root, version)
     parent, why_not = _load_parent(root, found.manifest.parent)
     replace(target, html.page(f"{version} - feature report", _parts(found, parent, why_not)).encode())
     return target
 
 
-def _load(root: Path, version: str) -> _Version:
+def _load(root: Place, version: str) -> _Version:
     folder = VersionFolder(root, version)
     state = folder.read_state()
     if state is None:
@@ -91,11 +92,11 @@ def _load(root: Path, version: str) -> _Version:
     paths = {date: folder.data_path(date, f"{SIGNALS}.parquet") for date in built}
     if missing := [path for path in paths.values() if not path.is_file()]:
         raise CorruptError(f"{missing[0]} is gone, but its record says that it was built; build the version again")
-    frames = {date: pl.read_parquet(path, glob=False, hive_partitioning=False) for date, path in paths.items()}
+    frames = {date: scan_files([path]).collect() for date, path in paths.items()}
     return _Version(folder, state, manifest, read_validation(folder.validation_path), records, frames)
 
 
-def _load_parent(root: Path, parent: str | None) -> tuple[_Version | None, str]:
+def _load_parent(root: Place, parent: str | None) -> tuple[_Version | None, str]:
     if not parent:
         return None, "This version has no parent version to compare with."
     state = VersionFolder(root, parent).read_state()

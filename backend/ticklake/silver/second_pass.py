@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from ticklake.files.engines import scan_files
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.pipeline import OUTPUTS
 from ticklake.silver.recipe import Recipe
@@ -39,7 +40,7 @@ def run_second_pass(folder: VersionFolder, recipe: Recipe, staging: Path) -> lis
     for date, record in folder.read_records().items():
         if record.status is not DateStatus.BUILT or not _has(record, name):
             continue
-        frame = pl.read_parquet(folder.data_path(date, name), glob=False, hive_partitioning=False).lazy()
+        frame = scan_files([folder.data_path(date, name)]).collect().lazy()
         made = second.apply(frame, second.statistics(tuple(earlier), parameters), parameters).collect()
         file, staged = stage_file(recipe, date, table, made, staging / "second" / date)
         files = tuple(file if old.name == name else old for old in record.files)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from ticklake.base.errors import CorruptError, NoDataError
 from ticklake.files import atomic
+from ticklake.files.place import Place
 from ticklake.silver.causality import Certificate
 from ticklake.silver.checks import Finding
 
@@ -68,12 +68,12 @@ def decode_validation(content: bytes, *, path: str) -> Validation:
     return Validation(document.checks, document.causality)
 
 
-def write_validation(path: Path, validation: Validation) -> None:
+def write_validation(path: Place, validation: Validation) -> None:
     """Put it in place, whole, durably."""
     atomic.replace(path, encode_validation(validation))
 
 
-def read_validation(path: Path) -> Validation:
+def read_validation(path: Place) -> Validation:
     """What is in the file.
 
     Raises:

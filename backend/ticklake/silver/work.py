@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from ticklake.base.errors import CorruptError, NoDataError, RetryableError, UsageError
+from ticklake.base.errors import CorruptError, NoDataError, RetryableError, UnavailableError, UsageError
 from ticklake.files.atomic import replace
+from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.session import session_window
 from ticklake.silver.encode import encode_frame
@@ -65,6 +66,7 @@ def build_date(root: str, manifest: str, date_text: str, staging: str, code_hash
     Raises:
         UsageError: this process has other code than the one that asked.
         DiskError: the disk failed, or is full.
+        UnavailableError: the lake lies in a bucket whose store does not answer.
     """
     recipe = resolve(parse_manifest(manifest))
     if recipe.code_hash != code_hash:
@@ -73,7 +75,10 @@ def build_date(root: str, manifest: str, date_text: str, staging: str, code_hash
             "install the same ticklake and stage files on every worker"
         )
     try:
-        record = _build(open_lake(root), recipe, date_text, Path(staging) / date_text, listing)
+        lake = open_lake(place_of(root))  # a bucket as this process was told, whatever its settings say
+        record = _build(lake, recipe, date_text, Path(staging) / date_text, listing)
+    except UnavailableError:
+        raise  # no fault of the date
     except _OF_THE_DATE as error:
         record = DateRecord(date_text, DateStatus.FAILED, f"{type(error).__name__}: {error}")
     return encode_json(record)

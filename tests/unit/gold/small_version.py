@@ -108,7 +108,8 @@ def lay_version(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
     write_json(folder / "validation.json", validation or {"checks": [], "causality": certificate})
-    write_json(folder / "state.json", {"state": state, "reason": "", "dates": len(frames), "rows": 0})
+    dates = len(frames) + len(others or {})
+    write_json(folder / "state.json", {"state": state, "reason": "", "dates": dates, "rows": 0})
     return folder
 
 
