@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, RetryableError, UsageError
+from ticklake.files.bucket_files import files_of
 from ticklake.files.local import LocalFiles
+from ticklake.files.object_path import ObjectPath
+from ticklake.files.place import Place, place_of
 from ticklake.files.protocol import Files
 from ticklake.lake.ledger import read_ledger
 from ticklake.lake.retired import read_retirements
@@ -67,28 +69,24 @@ class DeltaExport:
 
 
 def export_delta(
-    data_root: Path | str,
+    data_root: Place | str,
     relation: Relation,
     *,
     to: str | None = None,
     absolute: bool = False,
     dry_run: bool = False,
-    storage_options: Mapping[str, str] | None = None,
-    files: Files | None = None,
     clock: Clock | None = None,
 ) -> DeltaExport:
     """Bring the Delta log of one table up to date with the books of the lake.
 
     Args:
-        data_root: the lake: a folder, or the URI of one.
+        data_root: the lake: a folder, or a place in a bucket, whose keys also reach the log.
         relation: the table; see `Lake.relation`.
         to: root of the Delta table, a folder or URI outside the lake's own folders; `{data_root}/delta/{table}` when
             None.
         absolute: the log names files by absolute URIs, instead of hard links beside it. Always so on object stores.
             Spark, Databricks and Trino read such logs; readers built on delta-rs (deltalake, Polars) do not.
         dry_run: only say what would change.
-        storage_options: how to reach an object store, as `deltalake` and Polars want them.
-        files: reads ledger and retirements; the local disk when None.
         clock: stamps removals.
 
     Raises:
@@ -100,11 +98,10 @@ def export_delta(
         UnavailableError: the store does not answer.
         DiskError: the disk failed; the next export goes on.
     """
-    place = find_delta_place(str(data_root), relation, to, absolute=absolute)
-    if files is None and not is_local(place.data_root):
-        raise UsageError(f"{place.data_root} is no folder of this machine: pass the `files` that read its ledger")
-    books = files or LocalFiles()
-    options = storage_options or {}
+    lake = place_of(data_root)
+    place = find_delta_place(str(lake), relation, to, absolute=absolute)
+    books = files_of(lake)
+    options = lake.store.access.polars_options if isinstance(lake, ObjectPath) else {}
     now_ms = (clock or SystemClock()).wall_ns() // 1_000_000
     log_class = _import_log()
     for _ in range(_ROUNDS_MAX):
@@ -123,7 +120,7 @@ def export_delta(
             _prepare(place)
             log_class.create(place.uri, relation, options)
             continue
-        additions = _bring(place, log, booked, change, books)
+        additions = _bring(lake, place, log, booked, change, books)
         if additions is None:
             continue
         if change.is_empty or log.commit(relation, additions, change.remove, now_ms=now_ms):
@@ -161,6 +158,7 @@ def _check_log(place: DeltaPlace, log: DeltaLog, change: Change) -> None:
 
 
 def _bring(
+    lake: Place,
     place: DeltaPlace, log: DeltaLog, booked: Mapping[str, TableFile], change: Change, books: Files
 ) -> dict[str, Addition] | None:  # fmt: skip
     """Everything that must be there before a commit: links, and what the log says of new files.
@@ -174,7 +172,7 @@ def _bring(
             links = _links(place)
             wanted |= {address: booked[address] for address in links.missing(log.addresses - change.remove.keys())}
             links.link({file.below: file.path for file in wanted.values()})
-        return _additions(place, change.add)
+        return _additions(lake, place, change.add)
     except FileNotFoundError as error:
         if _read_gone(place, books) & {file.path for file in wanted.values()}:
             return None
@@ -183,13 +181,13 @@ def _bring(
         ) from error
 
 
-def _additions(place: DeltaPlace, files: Mapping[str, TableFile]) -> dict[str, Addition]:
+def _additions(lake: Place, place: DeltaPlace, files: Mapping[str, TableFile]) -> dict[str, Addition]:
     """Each new file with its statistics, from its footer."""
     columns = statistics_columns(place.relation)
 
     def look(file: TableFile) -> Addition:
-        path = f"{place.data_root}/{file.path}"
-        footer = read_footer(path, ranges_of=columns)
+        path = lake / file.path
+        footer = read_footer(path if isinstance(path, ObjectPath) else str(path), ranges_of=columns)
         if footer.rows != file.rows:
             raise CorruptError(f"{path}: {footer.rows} rows, entered with {file.rows}; run `ticklake verify`")
         return Addition(file, statistics(file.rows, footer.ranges))
