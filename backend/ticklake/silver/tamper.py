@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -52,7 +53,7 @@ def time_of(frame: pl.LazyFrame, name: str) -> pl.Expr:
     times = [column for column in _TIMES if column in frame.collect_schema()]
     if not times:
         raise UsageError(f"input frame {name!r} has neither {' nor '.join(_TIMES)}; give it an event time")
-    return pl.coalesce(times)
+    return pl.col(times[0]) if len(times) == 1 else pl.coalesce(times)  # a bare column lets a reader skip whole files
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,15 @@ class Futures:
 
 def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
     """The inputs with an absurd future, as `Futures.at` makes it, where only that future is read here."""
-    changed = {}
-    for name, frame in inputs.items():
-        time = time_of(frame, name)
-        later = frame.filter(time > cut_ns, time <= cut_ns + ABSURD_REACH_NS).collect()
-        changed[name] = pl.concat([frame.filter(time <= cut_ns), _absurd_rows(later).lazy()])
-    return changed
+    times = {name: time_of(frame, name) for name, frame in inputs.items()}
+    later = [
+        frame.filter(times[name].is_between(cut_ns + 1, cut_ns + ABSURD_REACH_NS)) for name, frame in inputs.items()
+    ]
+    absurd = (_absurd_rows(rows) for rows in pl.collect_all(later))
+    return {
+        name: pl.concat([frame.filter(times[name] <= cut_ns), rows.lazy()])
+        for (name, frame), rows in zip(inputs.items(), absurd, strict=True)
+    }
 
 
 def thinned(
@@ -107,30 +111,32 @@ def thinned(
     milliseconds. Which blocks of time depends on their time alone, so a reader of files need not decode the other rows.
     """
     times = {name: time_of(frame, name) for name, frame in inputs.items()}
-    rows = [frame.select(pl.len()) for frame in inputs.values()]
-    counts = {name: count.item() for name, count in zip(inputs, pl.collect_all(rows), strict=True)}
+    enough = math.ceil(ROWS_KEPT_MIN / density)  # from so many rows on the share alone says how many remain
+    heads = [frame.select(times[name]).head(enough).select(pl.len()) for name, frame in inputs.items()]
+    steps = [
+        int(1 / density if count.item() == enough else count.item() / ROWS_KEPT_MIN) for count in pl.collect_all(heads)
+    ]
     some = {
-        name: frame.filter(_kept(times[name], counts[name], density, near, context_until_ns))
-        for name, frame in inputs.items()
+        name: _some(frame, times[name], step, near, context_until_ns) if step > 1 else frame
+        for (name, frame), step in zip(inputs.items(), steps, strict=True)
     }
     return dict(zip(some, pl.collect_all(list(some.values())), strict=True))
 
 
-def _kept(time: pl.Expr, rows: int, density: float, near: Sequence[int], context_until_ns: int | None) -> pl.Expr:
-    step = int(rows / max(rows * density, ROWS_KEPT_MIN, 1))
-    if step <= 1:
-        return pl.lit(True)
-    is_drawn = _is_drawn(time // _BLOCK_NS, step)
-    if context_until_ns is not None:
-        is_context = time < context_until_ns
-        is_drawn = (
-            pl.when(is_context).then(_is_drawn(time // _CONTEXT_BLOCK_NS, step * _CONTEXT_SHARE)).otherwise(is_drawn)
-        )
-    return pl.any_horizontal(is_drawn, *(time.is_between(moment - NEAR_NS, moment + NEAR_NS) for moment in near))
+def _some(
+    frame: pl.LazyFrame, time: pl.Expr, step: int, near: Sequence[int], context_until_ns: int | None
+) -> pl.LazyFrame:
+    is_near = (time.is_between(moment - NEAR_NS, moment + NEAR_NS) for moment in near)
+    is_kept = pl.any_horizontal(_is_drawn(time // _BLOCK_NS, step), *is_near)
+    if context_until_ns is None:
+        return frame.filter(is_kept)
+    is_context_kept = _is_drawn(time // _CONTEXT_BLOCK_NS, step * _CONTEXT_SHARE)
+    context = frame.filter(time < context_until_ns, is_context_kept)
+    return pl.concat([context, frame.filter(time >= context_until_ns, is_kept)])
 
 
 def _is_drawn(block: pl.Expr, step: int) -> pl.Expr:
-    return block % _MIX_RANGE * _MIX % _MIX_RANGE % step == 0
+    return block * _MIX % _MIX_RANGE % step == 0
 
 
 def _rows(frame: pl.DataFrame, name: str) -> _Rows:

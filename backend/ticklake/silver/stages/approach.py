@@ -23,6 +23,7 @@ from ticklake.silver.stages.event_features import (
     total,
     with_columns,
 )
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -119,8 +120,8 @@ def attempt_index(*, gap_ns: int, move_points: float) -> pl.Expr:
 
 
 def _run(frames: Frames, parameters: ApproachParameters, session: SessionWindow) -> Frames:
-    events = frames["events"].collect()
-    bars = frames["bars_1min"].select(_BARS).collect()
+    events = rows_of(frames["events"])
+    bars = rows_of(frames["bars_1min"].select(_BARS))
     gap_ns = round(parameters.cluster_gap_min * NS_PER_MIN)
     columns = [
         *bar_columns(events, bars, window_ns=parameters.lookback_min * NS_PER_MIN),

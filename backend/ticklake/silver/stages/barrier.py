@@ -25,6 +25,7 @@ from ticklake.silver.stages.event_features import (
     rows_by,
     with_columns,
 )
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -105,10 +106,10 @@ def barrier_evolution_columns(
 
 def _run(frames: Frames, parameters: BarrierParameters, session: SessionWindow) -> Frames:
     del session
-    events = frames["events"].collect()
+    events = rows_of(frames["events"])
     columns = barrier_evolution_columns(
         events,
-        frames["book"].select("ts_event_ns", *_PRICES, *_SIZES).collect(),
+        rows_of(frames["book"].select("ts_event_ns", *_PRICES, *_SIZES)),
         reach_points=(parameters.near_ticks + 0.5) * parameters.tick_size,
         changes_min=parameters.changes_min,
     )

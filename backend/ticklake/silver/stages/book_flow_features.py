@@ -13,6 +13,7 @@ from ticklake.schema.session import SessionWindow
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
 from ticklake.silver.stages.book_flow_load import LEVELS_OF_BOOK, added
 from ticklake.silver.stages.first_passage import Floats
+from ticklake.silver.stages.rows import rows_of_all
 from ticklake.silver.stages.windows import step, trailing_sum
 
 _NS_PER_S = 1_000_000_000
@@ -92,7 +93,7 @@ def order_and_trade_flow(frames: Frames, parameters: FlowParameters, session: Se
         UsageError: a window is not a positive multiple of the grid step.
     """
     del session
-    events, grid = pl.collect_all([frames["events"], frames["grid"]])
+    events, grid = rows_of_all([frames["events"], frames["grid"]])
     width = int(grid["instrument"].max() or 0) + 1  # type: ignore[arg-type]
     grid_ns = int(grid["grid_ns"][0]) if grid.height else _NS_PER_S
 

@@ -14,6 +14,7 @@ from ticklake.silver.orderflow import ofi_terms
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
 from ticklake.silver.stages.book_flow_load import INSTRUMENT, LEVELS_OF_BOOK, added
 from ticklake.silver.stages.first_passage import Flags, Floats, Ints
+from ticklake.silver.stages.rows import rows_of_all
 
 _NS_PER_MS = 1_000_000
 _NS_PER_S = 1_000_000_000
@@ -53,7 +54,7 @@ def sample_grid(frames: Frames, parameters: GridParameters, session: SessionWind
     """
     if parameters.grid_ms <= 0:
         raise UsageError(f"sample_grid: grid_ms is {parameters.grid_ms}; it must be 1 or more milliseconds")
-    book, trades = pl.collect_all([frames["book"], frames["trades"]])
+    book, trades = rows_of_all([frames["book"], frames["trades"]])
     instruments = book.select("symbol", *INSTRUMENT).unique().sort(INSTRUMENT).with_row_index("instrument")
     numbers = instruments.select(pl.col("instrument").cast(pl.Int64), *INSTRUMENT)
     book = book.join(numbers, on=INSTRUMENT, how="left", maintain_order="left")

@@ -12,6 +12,7 @@ from ticklake.base.errors import UsageError
 from ticklake.schema.session import SessionWindow
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
 from ticklake.silver.stages.book_flow_load import INSTRUMENT
+from ticklake.silver.stages.rows import rows_of_all
 from ticklake.silver.stages.windows import lead
 
 UP, DOWN, FLAT, NO_DATA = OUTCOMES = ("UP", "DOWN", "FLAT", "NO_DATA")
@@ -45,7 +46,7 @@ def label_returns(frames: Frames, parameters: ReturnParameters, session: Session
     del session
     ends = frames["book"].group_by(INSTRUMENT, maintain_order=True).agg(last_book_ns=pl.col("ts_event_ns").max())
     placed = frames["grid"].join(ends, on=INSTRUMENT, how="left", maintain_order="left")
-    events, grid = pl.collect_all([frames["events"], placed])
+    events, grid = rows_of_all([frames["events"], placed])
     width = int(grid["instrument"].max() or 0) + 1  # type: ignore[arg-type]
     grid_ns = int(grid["grid_ns"][0]) if grid.height else _NS_PER_S
     mid = grid["mid"].set(~grid["is_fresh"], None).fill_null(np.nan).to_numpy().reshape(-1, width)

@@ -18,7 +18,8 @@ from ticklake.silver.stages.event_features import (
     rows_by,
     with_columns,
 )
-from ticklake.silver.stages.levels import LEVEL_KINDS
+from ticklake.silver.stages.levels import LEVEL_KINDS, level_lines
+from ticklake.silver.stages.rows import rows_of_all
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -53,16 +54,16 @@ def add_distances(events: pl.LazyFrame, levels: pl.LazyFrame, *, stacking_points
     Needs:  events: ts_event_ns, kind, level_price, entry_price, atr; levels: kind, level_price, valid_from_ns; by time.
     Shape:  the rows of `events` in their order.
     """
-    rows, lines = pl.collect_all([events, levels.select("kind", "level_price", "valid_from_ns")])
+    rows, lines = rows_of_all([events, levels.select("kind", "level_price", "valid_from_ns")])
     t, spot, atr, tested = instants(rows), floats(rows, "entry_price"), floats(rows, "atr"), floats(rows, "level_price")
     atr = np.where(atr > 0, atr, np.nan)
     in_points, in_atr, near = [], [], {within: np.zeros(rows.height, np.int32) for within in stacking_points}
-    for kind in LEVEL_KINDS:
-        line = lines.filter(pl.col("kind") == kind)
-        level = last_of(floats(line, "level_price"), rows_by(instants(line, "valid_from_ns"), t))
+    kinds = rows["kind"]
+    for kind, (since, price_then) in level_lines(lines).items():
+        level = last_of(price_then, rows_by(since, t))
         in_points.append(column(f"distance_{kind.lower()}_points", spot - level))
         in_atr.append(column(f"distance_{kind.lower()}_atr", (spot - level) / atr))
-        is_other = (rows["kind"] != kind).to_numpy()
+        is_other = (kinds != kind).to_numpy()
         for within, count in near.items():
             count += is_other & (np.abs(level - tested) <= within)
     stacked = [pl.Series(f"stacking_{within}", count) for within, count in near.items()]

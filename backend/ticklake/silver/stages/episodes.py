@@ -24,6 +24,7 @@ from ticklake.silver.stages.episode_parts import (
     spectrum_part,
 )
 from ticklake.silver.stages.first_passage import Floats, Ints
+from ticklake.silver.stages.rows import rows_of, rows_of_all
 
 VECTOR = pl.Array(pl.Float32, len(ELEMENTS))
 """Type of a vector; elements are named by `ELEMENTS`, a missing one is null."""
@@ -55,13 +56,13 @@ def construct_episodes(frames: Frames, parameters: EpisodeParameters, session: S
             null; `is_normalized`; `history_sessions`, sessions that gave the statistics.
     Knows:  nothing later than t.
     """
-    events, state = pl.collect_all(
+    events, state = rows_of_all(
         [frames["events"], frames["state"].select("kind", "ts_event_ns", *STATE_SERIES).sort("kind", "ts_event_ns")]
     )
     last, first = _state_positions(events, state)
     known = state.with_columns(pl.col(name).cast(pl.Float64).fill_nan(None) for name in STATE_SERIES)
     carried = known.with_columns(pl.col(STATE_SERIES).forward_fill().over("kind"))
-    parts = [_filled(events.lazy().pipe(event_part).collect())]
+    parts = [_filled(rows_of(events.lazy().pipe(event_part)))]
     parts += [history_part(_values(known, name), last, first) for name in HISTORY]
     parts += [spectrum_part(_values(carried, name), last, first) for name in SPECTRUM]
     raw = _vectors("vector_raw", np.hstack(parts))

@@ -21,6 +21,7 @@ from ticklake.silver.stages.event_features import (
     sum_by,
     with_columns,
 )
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -83,8 +84,8 @@ def force_columns(events: pl.DataFrame, book: pl.DataFrame, parameters: ForcePar
 
 def _run(frames: Frames, parameters: ForceParameters, session: SessionWindow) -> Frames:
     del session
-    events = frames["events"].collect()
-    book = frames["book"].select("ts_event_ns", "bid_sz_1", "ask_sz_1").collect()
+    events = rows_of(frames["events"])
+    book = rows_of(frames["book"].select("ts_event_ns", "bid_sz_1", "ask_sz_1"))
     return with_columns(events, force_columns(events, book, parameters))
 
 

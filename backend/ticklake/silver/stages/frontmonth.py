@@ -77,15 +77,14 @@ def front_month(
             f"no futures trade in the session of {session.date}, so there is no contract to build features of; "
             "ingest or backfill the trades of that day, or leave the date out"
         )
-    leaders = {
-        span: _leader(volumes, index, session) for index, span in enumerate(spans) if volumes[str(index)].sum() > 0
-    }
-    if not leaders:
+    traded = [span for index, span in enumerate(spans) if volumes[str(index)].sum() > 0]
+    if not traded:
         end_ns = first_ns + first_trades_s * 10**9
-        span = _Span("first_trades", first_ns, end_ns, end_ns)
-        leaders[span] = _leader(_volumes(trades, session, [span]), 0, session)
-    (chosen, choice), *others = leaders.items()
-    has_rolled = any(span.basis == chosen.basis and leader.contract != choice.contract for span, leader in others)
+        spans = traded = [_Span("first_trades", first_ns, end_ns, end_ns)]
+        volumes = _volumes(trades, session, spans)
+    chosen = traded[0]
+    choice, *before = (_leader(volumes, spans.index(span), session) for span in traded if span.basis == chosen.basis)
+    has_rolled = any(leader.contract != choice.contract for leader in before)
     is_dominant = choice.dominance_ratio >= dominance_min
     row = {
         "contract": choice.contract,
@@ -97,7 +96,7 @@ def front_month(
         "is_dominant": is_dominant,
         "known_from_ns": chosen.known_from_ns,
     }
-    return pl.DataFrame([row], schema={column.name: column.dtype for column in COLUMNS})
+    return pl.DataFrame({name: [value] for name, value in row.items()}, schema={c.name: c.dtype for c in COLUMNS})
 
 
 def _volumes(trades: pl.LazyFrame, session: SessionWindow, spans: Sequence[_Span]) -> pl.DataFrame:

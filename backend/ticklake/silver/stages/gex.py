@@ -23,6 +23,7 @@ from ticklake.silver.stages.event_features import (
     total,
     with_columns,
 )
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -121,12 +122,11 @@ def gex_columns(
 
 
 def _run(frames: Frames, parameters: GexParameters, session: SessionWindow) -> Frames:
-    events = frames["events"].collect()
-    options = (
+    events = rows_of(frames["events"])
+    options = rows_of(
         frames["options"]
         .filter(pl.col("ts_event_ns") >= session.start_ns)
         .select("ts_event_ns", "strike", "right", "dealer_gamma_flow")
-        .collect()
     )
     columns = gex_columns(events, options, strike_points=parameters.strike_points, strikes=parameters.strikes)
     return with_columns(events, columns)

@@ -14,6 +14,7 @@ from ticklake.silver.stages.event_features import (
     NS_PER_S,
     Bools,
     Floats,
+    Ints,
     check_ascending,
     column,
     feature,
@@ -23,6 +24,7 @@ from ticklake.silver.stages.event_features import (
     rows_by,
     with_columns,
 )
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -30,7 +32,9 @@ if TYPE_CHECKING:
 
 DEGREE: Final = 3
 POINTS_MIN: Final = DEGREE + 2
-_POINTS_AT_ONCE: Final = 12_000
+_POINTS_AT_ONCE: Final = 24_000
+_ORDERS: Final = np.arange(DEGREE + 1)[:, None]
+_LOWER: Final = np.arange(DEGREE + 1) - 1
 
 _MOTION: Final = (("velocity", "points/min"), ("acceleration", "points/min^2"), ("jerk", "points/min^3"))
 
@@ -71,22 +75,31 @@ def fit_derivatives(x: Floats, y: Floats, known: Bools) -> tuple[Floats, Floats,
     Returns:
         dy/dx, d2y/dx2, d3y/dx3 per row; NaN with fewer than degree + 2 points.
     """
-    weight = known.astype(np.float64)
     y = np.where(known, y, 0.0)
     rows = x.shape[0]
-    before, here = np.zeros_like(x), weight
+    here = square = known.astype(np.float64)  # p_0 is 0 or 1, its own square
+    before, kept = here, np.empty_like(x)
     at_before, at = np.zeros((DEGREE + 1, rows)), np.zeros((DEGREE + 1, rows))  # p_k and its derivatives at x = 0
     at[0] = 1.0
     fitted = np.zeros((DEGREE + 1, rows))
     norm_before = np.ones(rows)
     for degree in range(DEGREE + 1):  # of the polynomials, not of the data
-        norm = (here * here).sum(axis=1)
-        fitted += ratio((y * here).sum(axis=1), norm) * at
-        a = ratio((x * here * here).sum(axis=1), norm)
-        b = norm / norm_before if degree else np.zeros(rows)
-        raised = np.arange(DEGREE + 1)[:, None] * np.roll(at, 1, axis=0)  # m-th derivative of x p_k at 0: m p_k^(m-1)
-        at_before, at = at, raised - a * at - b * at_before
-        before, here = here, (x - a[:, None]) * here - b[:, None] * before
+        norm = square.sum(axis=1)
+        fitted += ratio(np.multiply(y, here, out=kept).sum(axis=1), norm) * at
+        if degree == DEGREE:
+            break
+        np.multiply(x, here, out=kept)
+        a = ratio(np.multiply(kept, here, out=kept).sum(axis=1), norm)
+        following = np.subtract(x, a[:, None])
+        following *= here
+        raised = _ORDERS * at[_LOWER]  # m-th derivative of x p_k at 0: m p_k^(m-1)
+        raised -= a * at
+        if degree:
+            b = norm / norm_before
+            following -= np.multiply(before, b[:, None], out=kept)
+            raised -= b * at_before
+        at_before, at = at, raised
+        before, here, square = here, following, np.multiply(following, following, out=kept)
         norm_before = np.where(norm == 0, 1.0, norm)
     fitted = np.where(known.sum(axis=1) >= POINTS_MIN, fitted, np.nan)
     return fitted[1], fitted[2], fitted[3]
@@ -117,8 +130,8 @@ def kinematics_columns(
     t = instants(events)
     times, price = instants(trades), floats(trades, "price")
     steps = max(windows_min) * NS_PER_MIN // sample_ns
-    ends = t[:, None] - np.arange(steps) * sample_ns
-    known_rows = rows_by(times, np.column_stack([ends, t - steps * sample_ns]))
+    ends = t[:, None] - np.arange(steps + 1) * sample_ns
+    known_rows = _rows_by_each(times, ends)
     is_traded = known_rows[:, :-1] > known_rows[:, 1:]
     row = np.where(is_traded, known_rows[:, :-1] - 1, 0)
     if times.size:
@@ -138,12 +151,22 @@ def kinematics_columns(
     return found
 
 
+def _rows_by_each(times_ns: Ints, ends_ns: Ints) -> Ints:
+    """`rows_by` for (events, descending instants): each event looks among the rows of its own span alone."""
+    first, last = rows_by(times_ns, ends_ns[:, -1]), rows_by(times_ns, ends_ns[:, 0])
+    found = np.empty(ends_ns.shape, dtype=np.int64)
+    for event, (start, stop) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
+        found[event] = np.searchsorted(times_ns[start:stop], ends_ns[event], side="right")
+    found += first[:, None]
+    return found
+
+
 def _run(frames: Frames, parameters: KinematicsParameters, session: SessionWindow) -> Frames:
     del session
-    events = frames["events"].collect()
+    events = rows_of(frames["events"])
     columns = kinematics_columns(
         events,
-        frames["trades"].select("ts_event_ns", "price").collect(),
+        rows_of(frames["trades"].select("ts_event_ns", "price")),
         windows_min=parameters.windows_min,
         sample_ns=parameters.sample_s * NS_PER_S,
     )

@@ -11,6 +11,7 @@ import polars as pl
 from ticklake.schema.session import SessionWindow
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
 from ticklake.silver.stages.first_passage import Flags, Floats, Ints, first_reaching, highest_between
+from ticklake.silver.stages.rows import rows_of_all
 
 BREAK, REJECT, CHOP, NO_DATA = OUTCOMES = ("BREAK", "REJECT", "CHOP", "NO_DATA")
 
@@ -49,7 +50,7 @@ def label_outcomes(frames: Frames, parameters: LabelParameters, session: Session
     Knows:  later rows; these are labels.
     """
     del session
-    events, trades = pl.collect_all([frames["events"], frames["trades"].select("ts_event_ns", "price")])
+    events, trades = rows_of_all([frames["events"], frames["trades"].select("ts_event_ns", "price")])
     trade_ns, price = trades["ts_event_ns"].to_numpy(), trades["price"].to_numpy()
     event_ns = events["ts_event_ns"].to_numpy()
     entry = events["entry_price"].to_numpy()

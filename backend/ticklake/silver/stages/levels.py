@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from ticklake.silver.stage import ColumnSpec, Role, Stage, StageParameters
+from ticklake.silver.stages.event_features import Floats, Ints, floats, instants
 from ticklake.silver.stages.moving import moving_mean
 from ticklake.silver.stages.walls import walls
 
@@ -94,6 +95,19 @@ def moving_average(bars: pl.LazyFrame, *, bars_count: int, kind: str, start_ns: 
         .unique("valid_from_ns", keep="last", maintain_order=True),
         kind,
     )
+
+
+def level_lines(levels: pl.DataFrame) -> dict[str, tuple[Ints, Floats]]:
+    """Kind -> since when, ns, and where it stands then, points (NaN: absent), by time; every kind, be it empty.
+
+    Needs:  kind, level_price, valid_from_ns; by time.
+    """
+    lines = {str(kind): line for (kind,), line in levels.partition_by("kind", as_dict=True).items()}
+    empty = levels.clear()
+    return {
+        kind: (instants(line, "valid_from_ns"), floats(line, "level_price"))
+        for kind, line in ((kind, lines.get(kind, empty)) for kind in LEVEL_KINDS)
+    }
 
 
 def _run(frames: Frames, parameters: LevelParameters, session: SessionWindow) -> Frames:

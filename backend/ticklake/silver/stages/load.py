@@ -11,6 +11,7 @@ from ticklake.silver.frames import EVENT_ORDER
 from ticklake.silver.stage import ColumnSpec, LookBack, Role, Stage, StageParameters
 from ticklake.silver.stages.frontmonth import BASIS_SESSIONS, front_month
 from ticklake.silver.stages.frontmonth import COLUMNS as FRONT_MONTH_COLUMNS
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -66,7 +67,7 @@ def _run(frames: Frames, parameters: LoadParameters, session: SessionWindow) -> 
     return {
         "front_month": chosen.lazy(),
         "trades": trades.lazy(),
-        "book": book,
+        "book": book.lazy(),
         "book_actions": actions.lazy(),
         "options": _options(frames["bronze_options"], session).lazy(),
     }
@@ -83,64 +84,56 @@ def _ties() -> tuple[pl.Expr, pl.Expr]:
 
 def _trades(bronze: pl.LazyFrame, contract: str, session: SessionWindow) -> pl.DataFrame:
     """Trades of the contract in the session and its look-back, in event order."""
-    return in_event_order(
-        bronze.filter(pl.col("contract") == contract, pl.col("ts_event_ns") < session.end_ns)
-        .select(
-            "ts_event_ns",
-            pl.col("price").cast(pl.Float64),
-            pl.col("size").cast(pl.Int64),
-            pl.col("aggressor").cast(pl.Int8),
-            pl.col("contract").cast(pl.String),
-            *_ties(),
-            is_lookback=pl.col("ts_event_ns") < session.start_ns,
-        )
-        .collect()
+    trades = bronze.filter(pl.col("contract") == contract, pl.col("ts_event_ns") < session.end_ns).select(
+        "ts_event_ns",
+        pl.col("price").cast(pl.Float64),
+        pl.col("size").cast(pl.Int64),
+        pl.col("aggressor").cast(pl.Int8),
+        pl.col("contract").cast(pl.String),
+        *_ties(),
+        is_lookback=pl.col("ts_event_ns") < session.start_ns,
     )
+    return in_event_order(rows_of(trades))
 
 
 def _book(
     bronze: pl.LazyFrame, contract: str, session: SessionWindow, *, bucket_ns: int
-) -> tuple[pl.LazyFrame, pl.DataFrame]:
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The last snapshot of each bucket, stamped at the bucket's end (it is complete only then), and every action.
 
     The narrow columns are read first and say which rows to keep of the wide ones.
     """
     rows = bronze.filter(pl.col("contract") == contract, _is_today(session))
-    narrow = in_event_order(
-        rows.select("ts_event_ns", *_ties(), "action", "side", pl.col("action_price", "action_size").cast(pl.Float64))
-        .with_row_index(_ROW)
-        .collect()
-    )
+    action = pl.col("action_price", "action_size").cast(pl.Float64)
+    columns = rows.select("ts_event_ns", *_ties(), "action", "side", action).with_row_index(_ROW)
+    narrow = in_event_order(rows_of(columns))
     end = pl.col("ts_event_ns") // bucket_ns * bucket_ns + bucket_ns
     kept = narrow.select(_ROW, end.alias(_END)).filter(pl.col(_END).ne_missing(pl.col(_END).shift(-1)))
     book = (
-        rows.select(pl.col(_SIDES).cast(pl.Float64))
+        rows.select(_SIDES)
         .with_row_index(_ROW)
         .join(kept.lazy(), on=_ROW)
-        .select(pl.col(_END).alias("ts_event_ns"), *_SIDES)
+        .select(pl.col(_END).alias("ts_event_ns"), pl.col(_SIDES).cast(pl.Float64))
         .sort("ts_event_ns")
     )
     actions = narrow.filter(pl.col("action").is_in(_ACTIONS)).drop(_ROW, "stream_seq", "message_row")
-    return book, actions
+    return rows_of(book, among=narrow.height), actions
 
 
 def _options(bronze: pl.LazyFrame, session: SessionWindow) -> pl.DataFrame:
     """Option trades of the session, in event order."""
-    return in_event_order(
-        bronze.filter(_is_today(session))
-        .select(
-            "ts_event_ns",
-            pl.col("option_symbol").cast(pl.String),
-            pl.col("strike").cast(pl.Float64),
-            pl.col("right").cast(pl.String),
-            "exp_date",
-            pl.col("price").cast(pl.Float64),
-            pl.col("size").cast(pl.Int64),
-            pl.col("aggressor").cast(pl.Int8),
-            *_ties(),
-        )
-        .collect()
+    options = bronze.filter(_is_today(session)).select(
+        "ts_event_ns",
+        pl.col("option_symbol").cast(pl.String),
+        pl.col("strike").cast(pl.Float64),
+        pl.col("right").cast(pl.String),
+        "exp_date",
+        pl.col("price").cast(pl.Float64),
+        pl.col("size").cast(pl.Int64),
+        pl.col("aggressor").cast(pl.Int8),
+        *_ties(),
     )
+    return in_event_order(rows_of(options))
 
 
 def _lookback(parameters: LoadParameters) -> LookBack:

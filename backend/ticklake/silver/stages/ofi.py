@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import numpy as np
 import polars as pl
 
-from ticklake.silver.orderflow import ofi_terms
 from ticklake.silver.stage import ColumnSpec, LookBack, Stage, StageParameters
 from ticklake.silver.stages.event_features import (
     ASK,
@@ -28,6 +29,7 @@ from ticklake.silver.stages.event_features import (
     sum_by,
     with_columns,
 )
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -66,10 +68,11 @@ def ofi_columns(events: pl.DataFrame, book: pl.DataFrame, *, windows_s: tuple[in
     Needs:  events: ts_event_ns, level_price, zone_points; book: ts_event_ns and five levels, in event order.
     """
     t, times = instants(events), instants(book)
-    by_level = matrix(book.select(ofi_terms(LEVELS)), [f"ofi_level_{k}" for k in range(1, LEVELS + 1)])
+    sides = [shown(book, side) for side in (BID, ASK)]
+    by_level = contributions(*sides)
     terms = np.column_stack([by_level[:, 0], _across(by_level)])
     now = sum_by(terms, rows_by(times, t))
-    near = _near(events, book, windows_ns=np.array(windows_s, dtype=np.int64) * NS_PER_S)
+    near = _near(events, times, sides, windows_ns=np.array(windows_s, dtype=np.int64) * NS_PER_S)
     found = []
     for place, window in enumerate(windows_s):
         reached = rows_by(times, t - window * NS_PER_S)
@@ -88,11 +91,52 @@ def _across(by_level: Floats) -> Floats:
     return summed
 
 
-def _near(events: pl.DataFrame, book: pl.DataFrame, *, windows_ns: Ints) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Five levels of one side of the book, (rows, levels).
+
+    Attributes:
+        sign: 1 for bids, -1 for asks.
+        price: points; of an absent level infinitely far from the other side.
+        size: contracts; 0 of an absent level.
+    """
+
+    sign: float
+    price: Floats
+    size: Floats
+
+
+def contributions(bid: Side, ask: Side) -> Floats:
+    """(rows, levels) of what each row adds to the order-flow imbalance; NaN in the first. See `orderflow.ofi_term`."""
+    found = np.full(bid.price.shape, np.nan)
+    np.subtract(_gain(bid), _gain(ask), out=found[1:])
+    return found
+
+
+def _gain(side: Side) -> Floats:
+    """Size that came to a side less size that left it."""
+    here, before = side.sign * side.price[1:], side.sign * side.price[:-1]
+    came: Floats = np.where(here >= before, side.size[1:], 0.0)
+    came -= np.where(here <= before, side.size[:-1], 0.0)
+    return came
+
+
+def shown(book: pl.DataFrame, side: str) -> Side:
+    """What the book shows of one side, `bid` or `ask`."""
+    sign = 1.0 if side == BID else -1.0
+    price = matrix(book, book_columns(f"{side}_px", levels=LEVELS))
+    size = matrix(book, book_columns(f"{side}_sz", levels=LEVELS))
+    is_absent = np.isnan(price)
+    price[is_absent] = -sign * np.inf
+    size[is_absent | np.isnan(size)] = 0.0
+    return Side(sign, price, size)
+
+
+def _near(events: pl.DataFrame, times: Ints, sides: Sequence[Side], *, windows_ns: Ints) -> Floats:
     """(events, windows) of flow at prices inside the zone."""
     t = instants(events)
     level, half_width = floats(events, "level_price"), floats(events, "zone_points")
-    times, price, flow = _priced_flow(book)
+    times, price, flow = _priced_flow(times, sides)
     owner, row = pairs(rows_by(times, t - windows_ns[-1]), rows_by(times, t))
     inside = np.abs(price[row] - level[owner]) <= half_width[owner]
     owner, row = owner[inside], row[inside]
@@ -102,32 +146,29 @@ def _near(events: pl.DataFrame, book: pl.DataFrame, *, windows_ns: Ints) -> Floa
     return summed
 
 
-def _priced_flow(book: pl.DataFrame) -> tuple[Ints, Floats, Floats]:
+def _priced_flow(times: Ints, sides: Sequence[Side]) -> tuple[Ints, Floats, Floats]:
     """Every arrival and departure of the five levels with its time, its price and its signed size, in event order.
 
     A level whose price stays shows one change of size; a nearer price is an arrival there, a price further away a
     departure from the price before.
     """
     prices, flows = [], []
-    for side, sign in ((BID, 1.0), (ASK, -1.0)):
-        shown = matrix(book, book_columns(f"{side}_px", levels=LEVELS))
-        size = np.nan_to_num(np.where(np.isnan(shown), 0.0, matrix(book, book_columns(f"{side}_sz", levels=LEVELS))))
-        price = np.where(np.isnan(shown), -sign * np.inf, shown)
-        here, before = price[1:], price[:-1]
-        is_nearer, is_same = sign * here > sign * before, here == before
-        arrived = np.where(is_nearer, size[1:], np.where(is_same, size[1:] - size[:-1], 0.0))
-        departed = np.where(is_nearer | is_same, 0.0, -size[:-1])
+    for side in sides:
+        here, before = side.price[1:], side.price[:-1]
+        is_nearer, is_same = side.sign * here > side.sign * before, here == before
+        arrived = np.where(is_nearer, side.size[1:], np.where(is_same, side.size[1:] - side.size[:-1], 0.0))
+        departed = np.where(is_nearer | is_same, 0.0, -side.size[:-1])
         prices += [here, before]
-        flows += [sign * arrived, sign * departed]
+        flows += [side.sign * arrived, side.sign * departed]
     price, flow = np.hstack(prices), np.hstack(flows)
     row, place = np.nonzero(flow)
-    return instants(book)[1:][row], price[row, place], flow[row, place]
+    return times[1:][row], price[row, place], flow[row, place]
 
 
 def _run(frames: Frames, parameters: OfiParameters, session: SessionWindow) -> Frames:
     del session
-    events = frames["events"].collect()
-    book = frames["book"].select(_BOOK).collect()
+    events = rows_of(frames["events"])
+    book = rows_of(frames["book"].select(_BOOK))
     return with_columns(events, ofi_columns(events, book, windows_s=parameters.windows_s))
 
 

@@ -12,6 +12,7 @@ from ticklake.silver.stages.event_features import BOOK_LEVELS, NS_PER_S, book_co
 from ticklake.silver.stages.fuel import FUEL_COLUMNS, fuel_columns
 from ticklake.silver.stages.physics_barrier import BARRIER_COLUMNS, BarrierThresholds, barrier_columns
 from ticklake.silver.stages.physics_tape import TAPE_COLUMNS, tape_columns
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -61,10 +62,10 @@ class PhysicsParameters(StageParameters, frozen=True):
 
 
 def _run(frames: Frames, parameters: PhysicsParameters, session: SessionWindow) -> Frames:
-    events = frames["events"].collect()
+    events = rows_of(frames["events"])
     tape = tape_columns(
         events,
-        frames["trades"].select("ts_event_ns", "price", "size", "aggressor").collect(),
+        rows_of(frames["trades"].select("ts_event_ns", "price", "size", "aggressor")),
         window_ns=parameters.tape_s * NS_PER_S,
         near_points=parameters.tape_points,
         gap_ns=parameters.sweep_gap_ms * _NS_PER_MS,
@@ -88,7 +89,7 @@ def _run(frames: Frames, parameters: PhysicsParameters, session: SessionWindow) 
     options = frames["options"].filter(pl.col("ts_event_ns") >= session.start_ns)
     fuel = fuel_columns(
         events,
-        options.select("ts_event_ns", "strike", "dealer_gamma_flow").collect(),
+        rows_of(options.select("ts_event_ns", "strike", "dealer_gamma_flow")),
         near_points=parameters.fuel_points,
         gamma_min=parameters.fuel_gamma_min,
     )

@@ -17,6 +17,7 @@ from ticklake.silver.stages.event_features import (
     Bools,
     Floats,
     Ints,
+    book_columns,
     column,
     feature,
     floats,
@@ -26,6 +27,7 @@ from ticklake.silver.stages.event_features import (
     rows_by,
     sum_by,
 )
+from ticklake.silver.stages.rows import rows_of
 
 BARRIER_STATES: Final = ("WEAK", "THIN", "WALL", "ABSORBING", "DRAINING", "BUILDING", "NORMAL")
 
@@ -78,14 +80,12 @@ def barrier_columns(
     """
     t = instants(events)
     is_ask = events["direction"].to_numpy() > 0
-    rows = book.select(
-        "ts_event_ns", "ask_px_1", "bid_px_1", *(_resting(side, reach_points).alias(side) for side in (ASK, BID))
-    ).collect()
+    rows = rows_of(book.select("ts_event_ns", *book_columns("bid_px", "bid_sz", "ask_px", "ask_sz")))
     times = instants(rows)
     now, then = rows_by(times, t), rows_by(times, t - window_ns)
 
     def defending(side: str) -> tuple[Floats, Floats, Floats]:
-        depth = floats(rows, side)
+        depth = _resting(rows, side, reach_points)
         mean = ratio(sum_by(depth, now), sum_by(np.isfinite(depth).astype(np.float64), now))
         return last_of(depth, now), last_of(depth, then), mean
 
@@ -133,16 +133,16 @@ def barrier_state(thresholds: BarrierThresholds) -> pl.Expr:
     )
 
 
-@cache
-def _resting(side: str, reach_points: float) -> pl.Expr:
-    """Contracts of a side within reach of its best price; null when the side is empty."""
-    best = pl.col(f"{side}_px_1")
-    sizes = [
-        pl.when(_is_within(pl.col(f"{side}_px_{level}"), best, side, reach_points)).then(pl.col(f"{side}_sz_{level}"))
-        for level in range(1, BOOK_LEVELS + 1)
-    ]
-    summed = sum((size.fill_null(0.0) for size in sizes), start=pl.lit(0.0))  # best first: always the same rounding
-    return pl.when(best.is_not_null()).then(summed)
+def _resting(book: pl.DataFrame, side: str, reach_points: float) -> Floats:
+    """Contracts of a side within reach of its best price; NaN when the side is empty."""
+    best = floats(book, f"{side}_px_1")
+    farthest = best + reach_points if side == ASK else best - reach_points
+    summed = np.zeros(best.size)
+    for level in range(1, BOOK_LEVELS + 1):  # best first: always the same rounding
+        price, size = floats(book, f"{side}_px_{level}"), floats(book, f"{side}_sz_{level}")
+        is_near = price <= farthest if side == ASK else price >= farthest
+        np.add(summed, size, out=summed, where=is_near & (size == size))  # not NaN
+    return np.where(np.isnan(best), np.nan, summed)
 
 
 def _is_within(price: pl.Expr, best: pl.Expr, side: str, reach_points: float) -> pl.Expr:
@@ -153,29 +153,16 @@ def _flows(
     t: Ints, is_ask: np.ndarray, rows: pl.DataFrame, actions: pl.LazyFrame, *, window_ns: int, reach_points: float
 ) -> tuple[Floats, Floats, Floats]:
     """Contracts added, cancelled and filled at the barrier of each event."""
-    times = actions.select("ts_event_ns").collect()["ts_event_ns"].to_numpy()
+    times = instants(rows_of(actions.select("ts_event_ns")))
     first = int(np.searchsorted(times, t.min() - window_ns, side="right")) if t.size else 0
     last = int(np.searchsorted(times, t.max(), side="right")) if t.size else 0
-    action, side = pl.col("action"), pl.col("side")
-    rested = {
-        ASK: (side == "A") & (action != "T") | (side == "B") & (action == "T"),
-        BID: (side == "B") & (action != "T") | (side == "A") & (action == "T"),
-    }
-    what = {"added": action == "A", "canceled": action == "C", "filled": action.is_in(["F", "T"])}
+    prices = rows.lazy().select("ts_event_ns", "ask_px_1", "bid_px_1")
     near = (
         actions.slice(first, last - first)
-        .join_asof(rows.lazy().select("ts_event_ns", "ask_px_1", "bid_px_1"), on="ts_event_ns", strategy="backward")
-        .select(
-            "ts_event_ns",
-            "action_size",
-            *(what[flow].alias(flow) for flow in _FLOWS),
-            *(
-                (is_here & _is_within(pl.col("action_price"), pl.col(f"{name}_px_1"), name, reach_points)).alias(name)
-                for name, is_here in rested.items()
-            ),
-        )
+        .join_asof(prices, on="ts_event_ns", strategy="backward")
+        .select("ts_event_ns", "action_size", *_at_the_barrier(reach_points))
         .filter(pl.col("added") | pl.col("canceled") | pl.col("filled"), pl.col(ASK) | pl.col(BID))
-        .collect()
+        .pipe(rows_of, among=last - first)
     )
     is_silent = rows_by(times, t) == rows_by(times, t - window_ns)
     when, size = instants(near), floats(near, "action_size")
@@ -186,6 +173,22 @@ def _flows(
         return np.where(is_silent, np.nan, np.where(is_ask, *sides))
 
     return flow("added"), flow("canceled"), flow("filled")
+
+
+@cache
+def _at_the_barrier(reach_points: float) -> tuple[pl.Expr, ...]:
+    """Of each action: whether it added, cancelled, filled; whether what it changed rested at the ask, at the bid."""
+    action, side = pl.col("action"), pl.col("side")
+    what = {"added": action == "A", "canceled": action == "C", "filled": action.is_in(["F", "T"])}
+    rested = {
+        ASK: (side == "A") & (action != "T") | (side == "B") & (action == "T"),
+        BID: (side == "B") & (action != "T") | (side == "A") & (action == "T"),
+    }
+    near = (
+        (is_here & _is_within(pl.col("action_price"), pl.col(f"{name}_px_1"), name, reach_points)).alias(name)
+        for name, is_here in rested.items()
+    )
+    return (*(what[flow].alias(flow) for flow in _FLOWS), *near)
 
 
 def _sum_in(times: Ints, size: Floats, chosen: Bools, t: Ints, window_ns: int) -> Floats:

@@ -23,13 +23,12 @@ def walls(options: pl.LazyFrame, *, start_ns: int, end_ns: int, window_s: int, s
     """
     if window_s % step_s:
         raise UsageError(f"wall_window_s is {window_s}, no multiple of wall_step_s ({step_s}); choose one that is")
-    looks = range(window_s // step_s)
     step_ns = step_s * _NS_PER_S
     first_look = -((start_ns - pl.col("ts_event_ns")) // step_ns)  # of the looks at start + n steps, n rounded up
     seen = (
         options.select("ts_event_ns", "strike", "right", "dealer_gamma_flow")
         .filter(pl.col("dealer_gamma_flow").is_not_null())
-        .with_columns(look=pl.concat_list(first_look + later for later in looks))
+        .with_columns(look=pl.int_ranges(first_look, first_look + window_s // step_s))
         .explode("look")
         .with_columns(valid_from_ns=start_ns + pl.col("look") * step_ns)
     )

@@ -10,7 +10,8 @@ import polars as pl
 
 from ticklake.silver.stage import ColumnSpec, Role, Stage, StageParameters
 from ticklake.silver.stages.event_features import floats, instants, last_of, rows_by
-from ticklake.silver.stages.levels import LEVEL_KINDS
+from ticklake.silver.stages.levels import LEVEL_KINDS, level_lines
+from ticklake.silver.stages.rows import rows_of_all
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -76,9 +77,8 @@ def entries(steps: pl.DataFrame, levels: pl.DataFrame, *, outside_ns: int) -> pl
     now, price, before = instants(steps), floats(steps, "price"), floats(steps, "before")
     width, place = floats(steps, "zone_points"), np.arange(steps.height)
     found_rows, found_levels = [], []
-    for kind in LEVEL_KINDS:
-        line = levels.filter(pl.col("kind") == kind)
-        level = last_of(floats(line, "level_price"), rows_by(instants(line, "valid_from_ns"), now))
+    for since, price_then in level_lines(levels).values():
+        level = last_of(price_then, rows_by(since, now))
         is_inside = np.abs(price - level) <= width
         was_inside = np.abs(before - level) <= width  # until this step: the price rested there
         last_inside = np.full(place.size, -1)
@@ -102,7 +102,7 @@ def entries(steps: pl.DataFrame, levels: pl.DataFrame, *, outside_ns: int) -> pl
 
 def _run(frames: Frames, parameters: ZoneParameters, session: SessionWindow) -> Frames:
     trades = frames["trades"].filter(~pl.col("is_lookback"))
-    steps, levels, front_month = pl.collect_all(
+    steps, levels, front_month = rows_of_all(
         [
             price_steps(trades, frames["bars_1min"], parameters),
             frames["levels"].select("kind", "level_price", "valid_from_ns"),

@@ -5,12 +5,12 @@ import pytest
 from tests.unit.silver.stages.feature_rows import book, events, values
 
 from ticklake.silver.orderflow import ofi_term, ofi_terms
-from ticklake.silver.stages.ofi import ofi_columns
+from ticklake.silver.stages.ofi import contributions, ofi_columns, shown
 
 QUOTES = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 
 
-def contributions(*quotes):
+def added_by(*quotes):
     rows = pl.DataFrame(list(quotes), schema=dict.fromkeys(QUOTES, pl.Float64), orient="row")
     return rows.select(ofi_term(*QUOTES)).to_series().to_list()
 
@@ -31,7 +31,7 @@ def contributions(*quotes):
     ],
 )
 def test_the_contribution_of_one_update(before, after, contribution):
-    assert contributions(before, after) == [None, contribution]
+    assert added_by(before, after) == [None, contribution]
 
 
 def test_levels_are_numbered_from_the_best():
@@ -47,6 +47,13 @@ BOOK = book(
     (100, [(95.0, 1.0), (94.75, 13.0)], [(95.25, 5.0), (95.5, 6.0)]),  # bids +1, +13; asks +8, +5
     (100.25, [(99.0, 1e6)], [(99.25, 1.0)]),
 )
+
+
+def test_contributions_of_arrays_are_those_of_expressions():
+    by_level = contributions(shown(BOOK, "bid"), shown(BOOK, "ask"))
+
+    assert BOOK.select(ofi_terms(5)).fill_null(float("nan")).to_numpy() == pytest.approx(by_level, abs=0, nan_ok=True)
+    assert abs(by_level[1:]).min(axis=1).max() == 0  # absent levels give nothing
 
 
 def test_windows_sum_the_rows_stamped_inside_them():
