@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -185,8 +186,13 @@ def test_inputs_have_the_hash_of_the_same_files_on_a_disk(
         (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "in" / name).write_bytes(name.encode())
         replace(bucket / "in" / name, name.encode())
-    assert fix_input(bucket, "in") == fix_input(folder, "in")
-    assert fix_input(bucket, "in").files == 4
+    found = fix_input(bucket, "in")
+    assert found == fix_input(folder, "in")
+    digest = hashlib.sha256()
+    for path in sorted(path for path in (folder / "in").rglob("*") if path.is_file()):  # as it always was
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder / 'in')}\0{content}\n".encode())
+    assert (found.files, found.sha256) == (4, digest.hexdigest())
 
 
 def test_a_lock_of_a_killed_process_is_free_at_once(bucket: ObjectPath) -> None:

@@ -19,8 +19,9 @@ from ticklake.catalog import training_removed
 from ticklake.catalog.retention import Retention
 from ticklake.catalog.retention_rules import RetentionPolicy
 from ticklake.catalog.training_sets import set_versions
-from ticklake.files.atomic import replace
+from ticklake.files.atomic import replace, write_new
 from ticklake.files.object_path import ObjectPath
+from ticklake.gold import publish
 from ticklake.gold.curator import GoldCurator
 from ticklake.gold.promotion import PromotionStatus
 from ticklake.gold.publish import make_current
@@ -160,6 +161,30 @@ def test_a_half_version_is_no_version_and_its_number_is_never_given_again(
     with pytest.raises(NoDataError, match="never came to its end"):
         curator.get_dataset_metadata(version=2)
     check_readable(lake)
+
+
+@pytest.mark.parametrize("stored", [0, 1, 2])
+def test_a_promotion_cut_off_between_two_objects_left_nothing(
+    lake: ObjectPath, stored: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curator, seen = GoldCurator(lake), 0
+
+    def cut_off(path: ObjectPath, content: bytes) -> None:
+        nonlocal seen
+        if seen == stored:
+            raise KeyboardInterrupt
+        seen += 1
+        write_new(path, content)
+
+    curator.promote_to_training("v0")
+    with monkeypatch.context() as patch:
+        patch.setattr(publish, "write_new", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            curator.promote_to_training("v1")
+    assert len(list((lake / HISTORY).rglob("*.*"))) == 3 + stored
+    assert set_versions(lake, NAME) == [1]
+    check_readable(lake)
+    assert curator.promote_to_training("v1").version == (2 if stored == 0 else 3)
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(25, marks=pytest.mark.nightly)])

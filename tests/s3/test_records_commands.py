@@ -68,7 +68,11 @@ def test_catalog_and_training_sets(run: Run, bucket: ObjectPath, tmp_path: Path)
     lay_version(tmp_path / "laid", "v1")
     upload(tmp_path / "laid", bucket)
     run("gold", "promote", "v1", "--name", "small", "--min-rows", 1, "--min-coverage", 0)
-    run("gold", "promote", "v1", "--name", "small", "--notes", "again", "--min-rows", 1, "--min-coverage", 0)
+    told = run(
+        "gold", "promote", "v1", "--name", "small", "--notes", "again", "--min-rows", 1, "--min-coverage", 0,
+        "-o", "json",
+    )  # fmt: skip
+    assert told["path"] == f"{bucket}/gold/history/small/v000002/data.parquet"
     assert run("gold", "ls", "-o", "json")[0]["version"] == 2
     run("gold", "rollback", "small")
     assert [row["is_current"] for row in run("gold", "ls", "small", "-o", "json")] == [True, False]

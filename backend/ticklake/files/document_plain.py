@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from ticklake.base.errors import UsageError
+from ticklake.files.object_path import ObjectPath
 
 
 def plain_value(value: Any) -> Any:
@@ -46,7 +47,7 @@ def _plain_text(value: Any) -> Any:
         return None if value != value else value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, Decimal | UUID | PurePath):
+    if isinstance(value, Decimal | UUID | PurePath | ObjectPath):
         return str(value)
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode("ascii")

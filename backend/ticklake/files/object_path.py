@@ -77,6 +77,12 @@ class ObjectPath(os.PathLike[str]):
     def __lt__(self, other: ObjectPath) -> bool:
         return (self.store.bucket, self.key.split("/")) < (other.store.bucket, other.key.split("/"))
 
+    def __copy__(self) -> ObjectPath:
+        return self
+
+    def __deepcopy__(self, _: object) -> ObjectPath:
+        return self  # it never changes, and its store is not to be opened again
+
     def __hash__(self) -> int:
         return hash((self.store.bucket, self.key))
 

@@ -144,7 +144,7 @@ def seal_version(root: Place, name: str, number: int, staged: Path) -> Place:
     target = history_folder(root, name) / version_label(number)
     if isinstance(target, ObjectPath):
         try:
-            for path in sorted(staged.iterdir(), key=lambda path: (path.name != METADATA, path.name)):
+            for path in sorted(staged.iterdir(), key=lambda path: (path.name == METADATA, path.name)):
                 write_new(target / path.name, path.read_bytes())  # who gets the first of them gets the number
         except AlreadyStoredError as error:
             raise _taken(target) from error
