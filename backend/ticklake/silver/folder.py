@@ -127,8 +127,7 @@ class VersionFolder:
     def is_whole(self, record: DateRecord) -> bool:
         """Whether the date's files are there, byte for byte, and no others."""
         place = self.date_path(record.date)
-        there = {path.name for path in place.glob("*")}
-        if there != {file.name for file in record.files}:
+        if _names_in(place) != {file.name for file in record.files}:
             return False
         return all(_matches(place / file.name, file) for file in record.files)
 
@@ -211,6 +210,13 @@ def version_folders(root: Place) -> list[VersionFolder]:
 def _own_folder() -> Path:
     """For files that wait here for a bucket: the same one for every build, so that the next clears a killed one's."""
     return Path(tempfile.gettempdir()) / f"ticklake-staging-{os.getuid()}"
+
+
+def _names_in(place: Place) -> set[str]:
+    try:
+        return {path.name for path in place.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
 
 
 def _read_record(path: Place) -> DateRecord:

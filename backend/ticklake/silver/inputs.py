@@ -148,7 +148,7 @@ def _fixed(root: Place, path: str) -> InputFile:
     name = path.removeprefix(str(root)).lstrip("/")
     place = root / name
     try:
-        rows = pq.read_metadata(footer_source(place)).num_rows
+        rows = pq.read_metadata(footer_source(place) if isinstance(place, ObjectPath) else path).num_rows
     except (pa.ArrowException, OSError) as error:
         raise CorruptError(f"{path}: no readable Parquet footer ({error}); run `ticklake verify`") from error
     if isinstance(place, ObjectPath):
