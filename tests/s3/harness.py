@@ -19,6 +19,7 @@ from tests.e2e.harness import Service
 
 from ticklake.files.object_path import ObjectPath
 from ticklake.lake.ledger import LedgerEntry, decode_entry
+from ticklake.readers.verify import verify_lake
 from ticklake.testing.fault_proxy import FaultProxy
 from ticklake.testing.s3_server import S3Server
 
@@ -74,7 +75,7 @@ def read_books(root: ObjectPath) -> list[LedgerEntry]:
     return [decode_entry(path.read_bytes(), path=str(path)) for path in (root / "catalog/ledger").rglob("*.json")]
 
 
-def check_bucket(root: ObjectPath, messages: int) -> None:
+def check_bucket(root: ObjectPath, messages: int, state: Path | None = None) -> None:
     """Every message up to `messages` is in the lake once, byte for byte; books and files name each other."""
     trades = sorted(read_columns(root, "bronze", "stream_seq", "size", "price"))
     good = [(n, n, 5000 + n / 4) for n in range(1, messages + 1) if n % 50]
@@ -91,6 +92,8 @@ def check_bucket(root: ObjectPath, messages: int) -> None:
         str(path) for path in root.rglob("*") if not path.name.endswith(".parquet") and "/catalog/" not in str(path)
     ]
     assert not strangers, f"foreign objects: {strangers[:5]}"
+    report = verify_lake(root, state, deep=True)
+    assert report.is_ok, "\n".join(map(str, report.problems)) or f"the books do not balance: {report.books}"
 
 
 def check_puts(proxy: FaultProxy) -> None:

@@ -62,7 +62,7 @@ def kill_at_random(folder: Path, server: S3Server, root: ObjectPath, *, cycles: 
         proxy.forgive()
         with service:
             finish(service, market)
-        check_bucket(root, market.published)
+        check_bucket(root, market.published, service.state_dir)
         check_puts(proxy)
         before = sorted((path.key, path.stat()) for path in root.rglob("*"))
         with service:

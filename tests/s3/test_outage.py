@@ -74,7 +74,7 @@ def live_through(folder: Path, *, away_s: float, segment_bytes: int) -> None:
                 took_s = time.monotonic() - back_s
                 service.wait_ready()
             finish(service, market)
-        check_bucket(root, market.published)
+        check_bucket(root, market.published, service.state_dir)
         server.kill()  # its own way out takes seconds
         speed = waiting / took_s / EVENTS_PER_S
         print(
@@ -121,7 +121,7 @@ def test_a_start_without_the_store_waits_and_says_why(tmp_path: Path) -> None:
             service.wait_ready()
             assert service.events("sink.store_back")
             finish(service, market)
-        check_bucket(root, market.published)
+        check_bucket(root, market.published, service.state_dir)
         server.kill()
 
 
@@ -139,7 +139,7 @@ def test_a_store_that_stands_still_does_not_hold_up_the_end(tmp_path: Path) -> N
         server.resume()
         with service:
             finish(service, market)
-        check_bucket(root, market.published)
+        check_bucket(root, market.published, service.state_dir)
         server.kill()
 
 
@@ -160,4 +160,4 @@ def test_a_key_that_may_not_write_is_named_and_may_be_mended(
         market.publish(60)
         with bucket_service(tmp_path, market.url, s3_server, bucket) as mended:
             finish(mended, market)
-        check_bucket(bucket, market.published)
+        check_bucket(bucket, market.published, service.state_dir)

@@ -81,7 +81,7 @@ def test_the_state_folder_is_deleted_under_load(
             service.start()
             service.wait_taken(STREAM, 1000)
         finish(service, market)
-        check_bucket(bucket, market.published)
+        check_bucket(bucket, market.published, service.state_dir)
         check_puts(proxy)
         identities = {entry.writer.partition("-")[0] for entry in read_books(bucket)}
         assert len(identities) == 2, "the new writer has a new identity"
