@@ -21,6 +21,7 @@ from tests.unit.stores.test_decisions import (  # noqa: F401 - run here, where `
     test_the_limit_of_decisions_removes_the_oldest,
 )
 
+from ticklake.base.errors import ConfigError, UsageError
 from ticklake.files.atomic import append_line, read_lines, remove_lines, replace
 from ticklake.files.errors import AlreadyStoredError, NotStoredError
 from ticklake.files.local_cache import cache_folder
@@ -137,6 +138,14 @@ def test_a_history_that_was_forgotten_begins_anew(bucket: ObjectPath) -> None:
             decisions.save_decision({"id": "a", "timestamp": "2024-12-01", "action": action})
         assert len(decisions.get_history("a")) == 2, turn
         assert decisions.wipe_all_decisions() == 1
+
+
+def test_an_address_is_never_taken_for_a_local_path(bucket: ObjectPath) -> None:
+    with pytest.raises(ConfigError, match="local disk"):
+        DecisionStore({"storage_path": bucket, "index_path": str(bucket / "i.sqlite3")})
+    for address in (str(bucket / "x"), Path(str(bucket / "x"))):
+        with pytest.raises(UsageError, match="place_of"):
+            replace(address, b"")
 
 
 def test_the_cache_lies_where_this_user_may_write(bucket: ObjectPath, monkeypatch: pytest.MonkeyPatch) -> None:

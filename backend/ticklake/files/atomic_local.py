@@ -296,6 +296,8 @@ def _absolute(path: PathText) -> str:
     text = os.fspath(path)
     if "\0" in text or not text:
         raise UsageError(f"{text!r} is no path; encode names with `safe_name` first")
+    if text.startswith("s3:/"):  # as text, or folded by `Path`: else a folder of that name would appear here
+        raise UsageError(f"{text!r} is an address of a bucket; make a place of it with `place_of` first")
     return os.path.abspath(text)
 
 

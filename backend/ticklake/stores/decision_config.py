@@ -55,6 +55,8 @@ class DecisionConfig:
             raise ConfigError(f"max_decisions is {limit!r}; give a whole number from 1, or None to keep all")
         if not isinstance(made.storage_path, str | Place) or not str(made.storage_path):
             raise ConfigError(f"storage_path is {made.storage_path!r}; give the folder of the decisions")
+        if made.index_path is not None and str(made.index_path).startswith("s3:/"):
+            raise ConfigError(f"index_path is {made.index_path}; give a file on a local disk, or none")
         return made
 
     def index_file(self, folder: Place) -> Path:
