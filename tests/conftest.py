@@ -49,6 +49,22 @@ LONGEST_FIRST = (
 )
 """Files that take longest, in the order in which they begin: no worker shall end alone with one of them."""
 
+LONG = (
+    "crash/test_records_decisions.py",
+    "crash/test_records_kills.py",
+    "deploy/test_cluster.py",
+    "deploy/test_compose_run.py",
+    "deploy/test_container.py",
+    "incidents",
+    "integration/silver/test_engine_cluster.py",
+    "integration/test_delta_races.py",
+    "integration/test_traces.py",
+    "s3",
+    "security/test_permissions.py",
+    "security/test_planted_secrets.py",
+)
+"""Files and folders whose tests are marked `long`, unless they are nightly: the second of the two runs of CI."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Order the files, and compile the package once."""
@@ -58,6 +74,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.loadscopereorder = False
     # The many processes that tests start find bytecode, also where Python is told not to write any.
     compileall.compile_dir(PACKAGE, quiet=2)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what is long."""
+    is_long = any(item.path.is_relative_to(TESTS / name) for name in LONG)
+    if is_long and item.get_closest_marker("nightly") is None:
+        item.add_marker("long")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from typing import Any, Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Final
 
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place, place_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _END_BYTES: Final = 64 * 1024  # the footer of nearly every file
 
@@ -22,6 +23,8 @@ def scan_files(places: Sequence[Place], **options: Any) -> pl.LazyFrame:
         places: files of one lake; at least one.
         options: of `polars.scan_parquet`; names are never taken for patterns, nor folders for columns.
     """
+    import polars as pl  # the service, which only needs the end of a file, starts without it
+
     first = places[0]
     how = {"glob": False, "hive_partitioning": False, **options}
     if isinstance(first, ObjectPath):

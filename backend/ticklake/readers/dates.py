@@ -10,10 +10,10 @@ from pathlib import Path
 from ticklake.base.errors import UsageError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
+from ticklake.files.side_by_side import run_for
 from ticklake.readers.listing import has_files
 from ticklake.readers.listing_objects import object_folders
 from ticklake.readers.relation import Relation
-from ticklake.readers.side_by_side import run_for
 from ticklake.schema.partition import partition_folder
 
 

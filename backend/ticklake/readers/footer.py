@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from ticklake.base.errors import CorruptError
 from ticklake.files.object_path import ObjectPath
+from ticklake.files.side_by_side import run_for
 from ticklake.readers.listing import DataFile, ForeignEntryError, TornFileError
 from ticklake.readers.object_reader import ObjectReader
 from ticklake.readers.relation import Relation
-from ticklake.readers.side_by_side import run_for
 
 KEY_PREFIX: Final = "ticklake."
 

@@ -11,10 +11,10 @@ from typing import Final
 from ticklake.base.errors import CorruptError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
+from ticklake.files.side_by_side import run_for
 from ticklake.lake.layout import LEDGER_FOLDER, QUARANTINE_FOLDER
 from ticklake.lake.ledger import LedgerEntry, decode_entry
 from ticklake.readers.report import Problem
-from ticklake.readers.side_by_side import run_for
 from ticklake.schema.lookup import TableCatalog
 
 _BRONZE: Final = "bronze"

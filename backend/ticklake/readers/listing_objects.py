@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ticklake.files.object_path import ObjectPath
+from ticklake.files.side_by_side import side_by_side
 from ticklake.readers.listing_rules import (
     SUFFIX,
     DataFile,
@@ -23,7 +24,6 @@ from ticklake.readers.listing_rules import (
     wanted_names,
 )
 from ticklake.readers.query import DAY_NS, EVERYTHING, Selection, day_start_ns
-from ticklake.readers.side_by_side import side_by_side
 
 if TYPE_CHECKING:  # an extra
     from ticklake.files.object_store import ObjectInfo

@@ -19,10 +19,10 @@ import pyarrow as pa
 from ticklake.base.errors import TickLakeError, UsageError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
+from ticklake.files.side_by_side import REQUESTS_MAX
 from ticklake.readers.footer import find_culprit, name_the_culprit
 from ticklake.readers.listing import DataFile, check_ends, list_files
 from ticklake.readers.relation import Relation
-from ticklake.readers.side_by_side import REQUESTS_MAX
 
 if TYPE_CHECKING:  # an extra
     from ticklake.readers.object_files import ListedFiles

@@ -8,10 +8,10 @@ from functools import partial
 from itertools import groupby
 
 from ticklake.files.place import Place
+from ticklake.files.side_by_side import run_for
 from ticklake.readers.footer import read_footer
 from ticklake.readers.listing import DataFile, check_ends, list_files
 from ticklake.readers.relation import Relation
-from ticklake.readers.side_by_side import run_for
 
 
 @dataclass(frozen=True, slots=True)

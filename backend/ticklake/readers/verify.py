@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
+from ticklake.files.side_by_side import run_for
 from ticklake.lake.layout import LEDGER_FOLDER, QUARANTINE_FOLDER
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
 from ticklake.readers.check_bytes import check_file, check_object, check_stored
@@ -25,7 +26,6 @@ from ticklake.readers.place import find_place
 from ticklake.readers.report import Problem, StreamBook, VerifyReport
 from ticklake.readers.retired import read_retired
 from ticklake.readers.sequences import check_chain, check_entry, reached_by
-from ticklake.readers.side_by_side import run_for
 from ticklake.readers.waiting import LaneLog, Waiting, is_waiting, read_waiting
 from ticklake.schema.lookup import TableCatalog
 
