@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 from tests.crash.harness_faults import hold_ballast
 from tests.e2e.engines import digest
+from tests.e2e.harness import run_ticklake
 from tests.e2e.real_data import TABLES, TIDY_ROWS, sort_rows, source_rows, tidy_files
 from tests.e2e.test_real_data import BOOK_FORMS, STREAM, publish
 from tests.s3.harness import bucket_service, read_books
@@ -44,6 +46,10 @@ def test_the_lake_in_the_bucket_holds_exactly_the_source(
     assert sum(sum(entry.rows.values()) for entry in entries) == TIDY_ROWS
     found = {table: check_table(bucket, table) for table in TABLES}
     assert sum(found.values()) == TIDY_ROWS
+    for table, rows in found.items():  # and by `ticklake sql`, in a process of its own
+        query = f"SELECT count(*) AS rows, count(DISTINCT (stream_seq, message_row)) AS apart FROM crypto.{table}"
+        asked = run_ticklake("sql", query, "--output", "json", settings=service.settings)
+        assert json.loads(asked.stdout) == [{"rows": rows, "apart": rows}], asked.stderr
 
 
 def check_table(root: ObjectPath, table: str) -> int:
