@@ -23,7 +23,7 @@ from ticklake.lake.ledger import decode_entry
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy, FlushRule
 from ticklake.sink.store_check import check_store
-from ticklake.sink.store_wait import DENIED, UNAVAILABLE, StoreWait
+from ticklake.sink.store_wait import DENIED, UNAVAILABLE, StoreDown, StoreWait
 from ticklake.sink.writer import LaneWriter
 from ticklake.testing.fault_proxy import Fault, FaultProxy
 from ticklake.testing.s3_server import S3Server
@@ -78,6 +78,12 @@ def new_writer(state: Path, root: ObjectPath, *, patience_s: float = 20.0) -> tu
     return LaneWriter(lane, policy, clock=clock, metrics=metrics, store_wait=wait, patience_s=patience_s), metrics
 
 
+def down_of(writer: LaneWriter) -> StoreDown | None:
+    """What the writer's commits wait for."""
+    assert writer._store_wait is not None
+    return writer._store_wait.down
+
+
 def stored(root: ObjectPath) -> list[int]:
     return sorted(
         number for path in (root / "bronze").rglob("*.parquet") for number in model_ids("", path.read_bytes())
@@ -108,7 +114,7 @@ async def test_a_fault_that_passes_costs_time_and_nothing_else(
         await commit(writer, 3, 4)
         assert proxy.is_spent
         await commit(writer, 5)
-        assert writer.store_down is None
+        assert down_of(writer) is None
     assert stored(bucket) == [1, 2, 3, 4, 5]
     assert booked(bucket) == {str(path) for path in (bucket / "bronze").rglob("*.parquet")}
     check_puts(proxy)
@@ -120,13 +126,13 @@ async def test_a_storm_is_sat_out(tmp_path: Path, root: ObjectPath, bucket: Obje
         proxy.script(Fault.BUSY_503, times=30, part=DATA_FILE)
         await append(writer, messages(1, 2))
         writer.flush()
-        await until(lambda: writer.store_down is not None, "the writer noticed")
-        assert writer.store_down is not None
-        assert writer.store_down.reason == UNAVAILABLE
+        await until(lambda: down_of(writer) is not None, "the writer noticed")
+        assert down_of(writer) is not None
+        assert down_of(writer).reason == UNAVAILABLE
         await append(writer, messages(3))  # the log goes on
         assert not list((bucket / "catalog").rglob("*")), "an entry without its files"
         await until(lambda: writer.counts.stored == 2, "the storm is over")
-        assert writer.store_down is None
+        assert down_of(writer) is None
     assert stored(bucket) == [1, 2, 3]
     check_puts(proxy)
     page = metrics.render("")[0].decode()
@@ -143,15 +149,15 @@ async def test_a_refusal_waits_for_a_person(
         proxy.script(Fault.DENIED_403, times=10**6)
         await append(writer, messages(1, 2))
         writer.flush()
-        await until(lambda: writer.store_down is not None, "the writer noticed")
-        assert writer.store_down is not None
-        assert (writer.store_down.reason, "check the access key" in writer.store_down.text) == (DENIED, True)
+        await until(lambda: down_of(writer) is not None, "the writer noticed")
+        assert down_of(writer) is not None
+        assert (down_of(writer).reason, "check the access key" in down_of(writer).text) == (DENIED, True)
         tried = len(proxy.requests)
         await asyncio.sleep(1.0)
         assert len(proxy.requests) - tried <= 6, "a hot loop"  # two files, a pause of half a second or more
         proxy.forgive()
         await until(lambda: writer.counts.stored == 2, "the key was mended")
-        assert writer.store_down is None
+        assert down_of(writer) is None
     assert stored(bucket) == [1, 2]
     check_puts(proxy)
 
@@ -187,7 +193,7 @@ async def test_a_staged_file_that_rotted_never_reaches_the_lake(
             proxy.script(Fault.DENIED_403, times=10**6)
             await append(writer, messages(1))
             writer.flush()
-            await until(lambda: writer.store_down is not None, "the commit waits")
+            await until(lambda: down_of(writer) is not None, "the commit waits")
             [staged] = (tmp_path / "staging").rglob("0000.parquet")
             content = bytearray(staged.read_bytes())
             content[6] ^= 1
@@ -207,7 +213,7 @@ async def test_told_to_stop_while_the_store_is_away_it_leaves_the_rest_to_the_ne
         proxy.script(Fault.LOST, times=10**6)
         await append(writer, messages(2, 3))
         writer.flush()
-        await until(lambda: writer.store_down is not None, "the writer noticed")
+        await until(lambda: down_of(writer) is not None, "the writer noticed")
         await append(writer, messages(4))
     assert stored(bucket) == [1]
     proxy.forgive()
@@ -252,7 +258,7 @@ async def test_what_still_comes_after_the_stop_signal_is_logged(
         proxy.script(Fault.LOST, times=10**6)
         await append(writer, messages(1))
         writer.flush()
-        await until(lambda: writer.store_down is not None, "the writer noticed")
+        await until(lambda: down_of(writer) is not None, "the writer noticed")
         assert writer._store_wait is not None
         writer._store_wait.last_try()  # the signal; the feed drains after it
         for sequence in range(2, 12):

@@ -40,6 +40,8 @@ def _bucket_address(value: object) -> object:
     address = urlsplit(value)
     if address.scheme != "s3" or not address.netloc or address.query or address.fragment:
         raise ValueError("a local folder, or s3://bucket/prefix")
+    if "@" in address.netloc:
+        raise ValueError("no user and password in the address; use s3.access_key and s3.secret_key")
     if {"", ".", ".."} & set(address.path.strip("/").split("/")) and address.path.strip("/"):
         raise ValueError("s3://bucket/prefix without empty parts, `.` and `..`")
     return S3Url(f"s3://{address.netloc}/{address.path.strip('/')}".rstrip("/"))

@@ -9,18 +9,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import nats.errors
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from ticklake.assemble import open_traces
 from ticklake.base.clock import SystemClock
-from ticklake.base.errors import TickLakeError, UnavailableError, UsageError
-from ticklake.base.redact import redact_url
+from ticklake.base.errors import TickLakeError, UsageError
 from ticklake.base.settings import Settings, load_settings
 from ticklake.base.settings_groups import NatsSettings
 from ticklake.base.traces import NoTraces, Traces
@@ -30,7 +29,7 @@ from ticklake.cli.output import show_json, show_rows
 from ticklake.cli.publisher import Publisher, find_stream
 from ticklake.cli.rows import count_rows, file_kind
 from ticklake.ingest.client import LakeClient
-from ticklake.ingest.connection import Callbacks, connect_options, wants_tls
+from ticklake.ingest.dial import dial
 from ticklake.schema.lookup import BUILTIN_TABLES, TableCatalog
 from ticklake.schema.table import Shape, TableSpec
 from ticklake.schema.user_tables import parse_user_tables
@@ -38,7 +37,6 @@ from ticklake.schema.user_tables import parse_user_tables
 _BATCH_ROWS = {Format.JSON: 1, Format.RAW: 1, Format.NDJSON: 1_000, Format.ARROW: 1_000}
 _PACE_S = 0.005  # shorter waits than this are not worth a sleep
 _PROGRESS_MESSAGES = 500
-_CONNECT_TIMEOUT_S = 10.0
 
 
 class SummaryForm(StrEnum):
@@ -143,7 +141,9 @@ async def send_files(plan: Plan, settings: NatsSettings, traces: Traces | None =
         PublishRefusedError: the server refused messages; the text says why and how many.
         UsageError: a file or a row cannot be sent.
     """
-    client = await _connect(settings)
+    client = await dial(
+        settings, name=f"ticklake-publish@{socket.gethostname()}", complain=partial(typer.echo, err=True)
+    )
     try:
         stream = await find_stream(client, plan.subject)
         if plan.stream not in (None, stream):
@@ -208,35 +208,6 @@ def _named_messages(plan: Plan) -> Iterator[tuple[str, Message]]:
             if plan.limit_rows is not None and rows > plan.limit_rows:
                 return
             yield f"{name}:{message.first_row}", message
-
-
-async def _connect(settings: NatsSettings) -> LakeClient:
-    client = LakeClient(require_tls=wants_tls(settings), fast_lane=settings.fast_lane)
-    options = connect_options(
-        settings,
-        Callbacks(_on_error, _on_change, _on_change, _on_change),
-        name=f"ticklake-publish@{socket.gethostname()}",
-    )
-    try:
-        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            # The first connection is one try: its failure is an answer. Later ones heal in the background.
-            await client.connect(**(options | {"max_reconnect_attempts": 1}))
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        await client.close()
-        raise UnavailableError(
-            f"cannot connect to NATS at {redact_url(settings.url)}: {redact_url(str(error)) or type(error).__name__}; "
-            "is the server running, are --url and the credentials in the settings right?"
-        ) from error
-    client.options["max_reconnect_attempts"] = -1
-    return client
-
-
-async def _on_error(error: Exception) -> None:
-    typer.echo(f"nats: {redact_url(str(error)) or type(error).__name__}", err=True)
-
-
-async def _on_change() -> None:
-    """Nothing to do: missing acks are asked for again."""
 
 
 async def _pace(wait_s: float) -> None:

@@ -171,10 +171,6 @@ class ObjectPath(os.PathLike[str]):
         """Never."""
         return False
 
-    def is_absolute(self) -> bool:
-        """Always."""
-        return True
-
     def exists(self) -> bool:
         """Whether an object, or one below, is there. Raises StoreUnavailableError."""
         return self.is_file() or self.is_dir()

@@ -23,7 +23,7 @@ from ticklake.sink.feed import Batch, BatchT
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy
 from ticklake.sink.segment import Segment
-from ticklake.sink.store_wait import StoreDown, StoreWait
+from ticklake.sink.store_wait import StoreWait
 
 StepT = TypeVar("StepT")
 _SYNCS_KEPT, _SYNCS_MIN = 9, 5  # the median of so many: most must be slow, a single hiccup tells nothing
@@ -230,11 +230,6 @@ class LaneWriter:
     def sync_s(self) -> float:
         """What an append and its fdatasync take: the median of the last few; 0 while there are too few."""
         return median(self._syncs_s) if len(self._syncs_s) >= _SYNCS_MIN else 0.0
-
-    @property
-    def store_down(self) -> StoreDown | None:
-        """Why nothing gets into the bucket now; None while it does, and for a lake on a local disk."""
-        return self._store_wait.down if self._store_wait is not None else None
 
     @property
     def waiting_since_s(self) -> float | None:

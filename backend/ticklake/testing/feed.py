@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,13 +22,13 @@ import nats.js.errors
 import typer
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.errors import TickLakeError, UnavailableError
+from ticklake.base.errors import TickLakeError
 from ticklake.base.lifecycle import stop_on_signals
 from ticklake.base.redact import redact_url
 from ticklake.base.settings import load_settings
 from ticklake.base.settings_groups import NatsSettings
 from ticklake.ingest.client import LakeClient
-from ticklake.ingest.connection import Callbacks, connect_options, wants_tls
+from ticklake.ingest.dial import dial
 from ticklake.schema.session import US_INDEX_FUTURES, previous_sessions
 from ticklake.testing.market import MarketSimulator, SimulatedEvent
 from ticklake.testing.market_event import encode
@@ -37,7 +38,6 @@ _BEGIN: Final = time(9, 27)  # three minutes of premarket, then the open
 _TICK_S: Final = 0.05
 _BATCH_MAX: Final = 250  # under way at once: more would wait longer for the server's disk than for their acks
 _BURST_S: Final = 1.0  # how much lost time is made up for after a pause; the rest of it was a quiet market
-_CONNECT_TIMEOUT_S: Final = 10.0
 _ACK_TIMEOUT_S: Final = 3.0
 _RETRY_S: Final = 0.5
 _LAST_TRIES: Final = 2  # after the stop signal, for what is under way: some seconds, however dead the server is
@@ -169,7 +169,7 @@ async def run_feed(settings: NatsSettings, *, rate: float, seed: int, alive: Pat
         UnavailableError: the first connection fails; later ones heal by themselves.
     """
     clock, stop = SystemClock(), asyncio.Event()
-    client = await _connect(settings)
+    client = await dial(settings, name="ticklake-feed", complain=partial(typer.echo, err=True))
     try:
         feed = Feed(client, clock=clock, stop=stop, alive=alive)
         with stop_on_signals(stop):
@@ -177,30 +177,6 @@ async def run_feed(settings: NatsSettings, *, rate: float, seed: int, alive: Pat
     finally:
         await client.close()
     return feed.acknowledged
-
-
-async def _connect(settings: NatsSettings) -> LakeClient:
-    client = LakeClient(require_tls=wants_tls(settings), fast_lane=settings.fast_lane)
-    options = connect_options(settings, Callbacks(_on_error, _on_change, _on_change, _on_change), name="ticklake-feed")
-    try:
-        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            await client.connect(**(options | {"max_reconnect_attempts": 1}))
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        await client.close()
-        raise UnavailableError(
-            f"cannot connect to NATS at {redact_url(settings.url)}: {redact_url(str(error)) or type(error).__name__}; "
-            "is the server running, are --url and TICKLAKE_NATS__* right?"
-        ) from error
-    client.options["max_reconnect_attempts"] = -1
-    return client
-
-
-async def _on_error(error: Exception) -> None:
-    typer.echo(f"nats: {redact_url(str(error)) or type(error).__name__}", err=True)
-
-
-async def _on_change() -> None:
-    """Nothing to do: what was not acknowledged is sent again."""
 
 
 def main(

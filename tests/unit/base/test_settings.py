@@ -112,6 +112,7 @@ def test_variables_that_orchestrators_inject_are_let_alone(monkeypatch: pytest.M
         ("writer_id = 'A b'\n", r"writer_id .*: expected text that matches"),
         ("log_level = 'loud'\n", r"log_level .*: expected 'debug', 'info', 'warning' or 'error'"),
         ("data_root = 'gs://bucket/lake'\n", r"data_root.*: expected a local folder, or s3://bucket/prefix"),
+        ("data_root = 's3://key:hunter2hunter2@bucket/lake'\n", r"data_root.*: expected no user and password"),
         ("data_root = 's3:///lake'\n", r"data_root.*: expected a local folder, or s3://bucket/prefix"),
         ("state_dir = 's3://bucket/state'\n", r"state_dir.*: expected a local folder: the log and unfinished"),
         ("[s3]\nendpoint = 'ftp://host'\n", r"s3\.endpoint .*: expected http://host:port"),
