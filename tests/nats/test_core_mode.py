@@ -9,13 +9,16 @@ from pathlib import Path
 
 import nats
 import pytest
+from tests.e2e.raw_client import Publication, RawClient
 from tests.nats.rig import SUBJECT, assert_exactly, ledger, rig, rows, settings_for, until
 
 from ticklake.base.clock import SystemClock
+from ticklake.base.errors import UnavailableError
 from ticklake.base.metrics import Metrics
 from ticklake.base.settings_groups import NatsSettings
 from ticklake.files.local import LocalFiles
 from ticklake.ingest.bus import NatsBus
+from ticklake.ingest.intake import Intake
 from ticklake.schema.lookup import TableCatalog
 from ticklake.sink.encode import SegmentEncoder
 from ticklake.sink.lane import Lane
@@ -178,3 +181,32 @@ async def test_beyond_its_memory_it_drops_and_counts_every_message(
 
 def _dropped(metrics: Metrics) -> int:
     return int(metrics.core_dropped_total.labels("market_data")._value.get())
+
+
+async def test_a_subscription_is_at_the_server_before_it_is_said_to_be_there(server: NatsServer, bus: NatsBus) -> None:
+    """A publisher that waits for ready loses nothing."""
+    intake = Intake(bytes_max=MIB)
+    with RawClient(server.url) as publisher:
+        await bus.attach("at.once", intake)
+        publisher.publish(Publication(b"at.once", b"first"))
+        publisher.flush()  # the listener had no turn since
+    await until(lambda: intake.messages == 1, "the first message is there", patience_s=5)
+
+
+async def test_a_subscription_that_the_server_never_confirmed_is_taken_back(
+    server: NatsServer, bus: NatsBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ticklake.ingest.client._ROUND_TRIP_S", 0.2)
+    intake = Intake(bytes_max=MIB)
+    server.pause()
+    with pytest.raises(UnavailableError, match="cannot subscribe to doubted"):
+        await bus.attach("doubted", intake)
+    monkeypatch.undo()
+    server.resume()
+    await bus.attach("doubted", intake)
+    with RawClient(server.url) as publisher:
+        publisher.publish(Publication(b"doubted", b"once"))
+        publisher.flush()
+    await until(lambda: intake.messages > 0, "the message is there")
+    await bus.attach("after", Intake(bytes_max=MIB))  # a second copy would have come before its answer
+    assert intake.messages == 1

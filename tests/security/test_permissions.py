@@ -85,6 +85,10 @@ class Guarded:
         """What the server refused to that user."""
         return [line for line in self.log().splitlines() if "Violation" in line and f'/user:{user}"' in line]
 
+    def wait_refused(self, user: str, *, times: int) -> None:
+        what = f"{user} is refused {times} times"
+        wait_until(lambda: len(self.violations(user)) >= times, what, seen=lambda: self.violations(user))
+
     def url(self, user: str) -> str:
         return self.server.url.replace("//", f"//{user}:{PASSWORDS[user]}@")
 
@@ -168,7 +172,8 @@ async def test_what_nobody_needs_is_forbidden(guarded: Guarded) -> None:
         if user != "ticklake-core":
             await client.subscribe("market.>")
         await client.flush()
-        await client.close()
+        await client.close()  # sends what the PING of `flush` has overtaken
+        guarded.wait_refused(user, times=len(subjects) + (user != "ticklake-core"))
         refused = "\n".join(guarded.violations(user))
         for subject in subjects:
             assert f'"{subject}"' in refused, f"{user} may publish to {subject}"

@@ -10,6 +10,7 @@ renames, uploads in parts, or trusts a listing to be complete.
                                                                nothing there: again
     time-out, reset, 500, 502, 503, 504, ...    unknown        again, the same call; StoreUnavailableError after a few
     403, no bucket, wrong region                configuration  StoreUnavailableError at once
+    403 that blames the signature               doubtful       again; StoreUnavailableError after a few
     400 with a checksum complaint               damaged        again; StoreUnavailableError after a few
     501                                         not offered    ConditionalWritesError; see `probe`
 """
@@ -39,7 +40,7 @@ from obstore.store import S3Store
 
 from ticklake.base.errors import ConfigError
 from ticklake.files.errors import AlreadyStoredError, NotStoredError
-from ticklake.files.object_answer import Answer, StoreUnavailableError, explain, sort_answer
+from ticklake.files.object_answer import Answer, StoreUnavailableError, explain, is_settled, sort_answer
 from ticklake.files.s3_access import S3Access, known_access
 
 _ATTEMPTS: Final = 4
@@ -133,7 +134,7 @@ class ObjectStore:
         """
         marks = {**_checksums(content), _TOKEN: token}
         for attempt in range(_ATTEMPTS):
-            answer = self._try_create(key, content, marks)
+            answer = self._try_create(key, content, marks, is_last=attempt + 1 == _ATTEMPTS)
             if answer is None:
                 return
             if answer is Answer.TAKEN:
@@ -213,7 +214,7 @@ class ObjectStore:
         """The object's address, for people and engines."""
         return f"s3://{self.bucket}/{key}"
 
-    def _try_create(self, key: str, content: bytes, marks: dict[str, str]) -> Answer | None:
+    def _try_create(self, key: str, content: bytes, marks: dict[str, str], *, is_last: bool) -> Answer | None:
         """One conditional PUT; None when it is stored."""
         if not self.has_conditional_writes:
             return self._create_unguarded(key, content, marks)
@@ -228,7 +229,7 @@ class ObjectStore:
                     f"s3://{self.bucket}: the store has no conditional writes (If-None-Match: *); use another store, "
                     "or set s3.conditional_writes = false if only one writer ever writes there"
                 ) from error
-            if answer in (Answer.DENIED, Answer.NO_BUCKET):
+            if is_settled(error) or (is_last and answer is Answer.DENIED):
                 raise StoreUnavailableError(explain(self.url(key), error), reason=answer) from error
             return answer
         self.observe("put", "ok", time.perf_counter() - begin_s)
@@ -276,7 +277,7 @@ class ObjectStore:
                     answer = Answer.DENIED
                 self.observe(operation, answer.value, time.perf_counter() - begin_s)
                 attempt += 1
-                if answer in (Answer.DENIED, Answer.NO_BUCKET) or attempt == _ATTEMPTS:
+                if is_settled(error) or attempt == _ATTEMPTS:
                     raise StoreUnavailableError(explain(self.url(key), error), reason=answer) from error
                 self._pause(attempt)
             else:

@@ -110,11 +110,16 @@ class NatsBus:
             self._log.debug("ingest.publish_failed", subject=subject, error=str(error))
 
     async def attach(self, subject: str, intake: Intake) -> int:
-        """Subscribe into an intake. Raises UnavailableError."""
+        """Subscribe into an intake, and wait until the server knows. Raises UnavailableError."""
+        client, number = self._connected(), None
         try:
-            return await self._connected().attach(subject, intake)
+            number = await client.attach(subject, intake)
+            await client.round_trip()
         except (nats.errors.Error, OSError) as error:
+            if number is not None:
+                await self.detach(number)
             raise UnavailableError(f"cannot subscribe to {subject}: {error}") from error
+        return number
 
     async def detach(self, number: int) -> None:
         """Unsubscribe."""

@@ -9,6 +9,7 @@ from typing import Any
 from nats.aio.client import DEFAULT_BUFFER_SIZE, Client
 from nats.aio.client import __version__ as client_version
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.protocol.parser import Parser
 
 from ticklake.ingest.intake import Intake
@@ -17,6 +18,7 @@ from ticklake.ingest.transport import PromptTransport
 
 # Versions whose internals the fast lane was tested with; others use the stock parser.
 _FAST_LANE_VERSIONS = ((2, 12), (2, 16))
+_ROUND_TRIP_S = 5
 
 
 class PlaintextRefusedError(NatsError):
@@ -49,6 +51,20 @@ class LakeClient(Client):
         self.intakes[number] = intake
         self.lanes[str(number).encode()] = intake
         return number
+
+    async def round_trip(self) -> None:
+        """Wait until the server has read all that was sent before. Raises nats.errors.TimeoutError.
+
+        Not `flush`: its PING overtakes what is buffered, and once it has timed out, the late PONG ends the read loop.
+        """
+        await self._flush_pending(force_flush=True)
+        answered = asyncio.get_running_loop().create_future()
+        await self._send_ping(answered)
+        try:
+            async with asyncio.timeout(_ROUND_TRIP_S):
+                await asyncio.shield(answered)
+        except TimeoutError as error:
+            raise NatsTimeoutError from error
 
     async def detach(self, number: int) -> None:
         """Unsubscribe. Frames still on their way are dropped here; JetStream will send them again."""

@@ -37,7 +37,7 @@ class Wire(Protocol):
         ...
 
     async def attach(self, subject: str, intake: Intake) -> int:
-        """Subscribe; every message goes to the intake. Gives a number for `detach`."""
+        """Subscribe, and wait until the server knows; every message goes to the intake. Gives a number for `detach`."""
         ...
 
     async def detach(self, number: int) -> None:
