@@ -50,6 +50,7 @@ LONGEST_FIRST = (
 """Files that take longest, in the order in which they begin: no worker shall end alone with one of them."""
 
 LONG = (
+    "crash/test_kill_far_behind.py",
     "crash/test_records_decisions.py",
     "crash/test_records_kills.py",
     "deploy/test_cluster.py",

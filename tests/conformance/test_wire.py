@@ -14,6 +14,7 @@ import pytest
 from tests.conformance.worlds import World, open_world
 from tests.nats.rig import Rig, assert_exactly, ledger, rig, until
 
+NEAR_THE_END = 100
 KINDS = pytest.mark.parametrize("kind", ["fake", "real"])
 
 
@@ -25,6 +26,12 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 def texts(name: str, count: int) -> list[bytes]:
     return [f"{name} {number}".encode() for number in range(count)]
+
+
+def far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a thousand messages be many."""
+    monkeypatch.setattr("ticklake.ingest.bind.FAR_BEHIND", 1_000)
+    monkeypatch.setattr("ticklake.ingest.stream_feed.NEAR_THE_END", NEAR_THE_END)
 
 
 def assert_calm(world: World, rig: Rig, *, creations: int) -> None:
@@ -57,6 +64,39 @@ async def test_a_new_start_goes_on_where_the_last_one_ended(world: World, tmp_pa
             assert running.lane.incarnation.number == 1
     assert world.bus.tap.creations == 3
     assert_exactly(tmp_path, everything, duplicates=0)
+
+
+async def test_far_behind_no_book_is_kept_and_near_the_end_everything_is_acked(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_behind(monkeypatch)
+    early, late = texts("early", 3_000), texts("late", 20)
+    await world.publish(*early)
+    world.bus.tap.are_acks_lost = True  # and written down
+    async with rig(tmp_path, world.bus) as running:
+        await running.stored(3_000)
+        await until(lambda: world.bus.tap.creations >= 2, "the consumer was made anew")
+        await world.publish(*late)
+        await running.stored(3_020)
+        await until(lambda: 3_020 in world.bus.tap.lost_sequences, "the last message is acked")
+        assert min(world.bus.tap.lost_sequences) > 3_000 - 2 * NEAR_THE_END
+        assert (running.state.redelivered, running.state.problem) == (0, "")
+    assert_exactly(tmp_path, early + late, duplicates=0)
+
+
+async def test_a_connection_lost_far_behind_loses_and_doubles_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_behind(monkeypatch)
+    everything = texts("m", 3_000)
+    await world.publish(*everything)
+    async with rig(tmp_path, world.bus) as running:
+        for _ in range(2):
+            await running.bound()
+            await world.disconnect()
+        await running.stored(3_000)
+        await until(lambda: running.state.is_bound, "the consumer stands again")
+    assert_exactly(tmp_path, everything)
 
 
 async def test_redelivery_makes_the_consumer_anew_and_stores_nothing_twice(world: World, tmp_path: Path) -> None:

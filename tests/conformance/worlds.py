@@ -39,6 +39,11 @@ class Tap:
         self.lost_acks: list[str] = []
 
     @property
+    def lost_sequences(self) -> set[int]:
+        """Of the stream, from the subjects of the acks: `...delivered.sequence.consumer_sequence.time.pending`."""
+        return {int(subject.split(".")[-4]) for subject in self.lost_acks}
+
+    @property
     def generation(self) -> int:
         return self.wire.generation
 

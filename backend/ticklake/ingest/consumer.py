@@ -17,7 +17,7 @@ _COMMIT_ACK_PENDING_MAX: Final = 250_000  # > rate x time until the commit
 
 
 def position_consumer(
-    name: str, resume: Resume, *, subjects: Sequence[str] | None, is_late: bool
+    name: str, resume: Resume, *, subjects: Sequence[str] | None, is_late: bool, takes_acks: bool
 ) -> tuple[dict[str, Any], float]:
     """A consumer that begins at our position and takes one ack for all before it; and its ack wait in seconds.
 
@@ -26,10 +26,14 @@ def position_consumer(
         resume: where to begin.
         subjects: to filter by; None: all of the stream.
         is_late: acks wait for the commit.
+        takes_acks: False: the server keeps no book of what it sent and what of it is acked.
     """
     ack_wait_s = _COMMIT_ACK_WAIT_S if is_late else _ACK_WAIT_S
-    config = _consumer(name, subjects)
-    config |= {"ack_policy": "all", "ack_wait": ack_wait_s * _NS, "max_ack_pending": -1, "mem_storage": True}
+    config = _consumer(name, subjects) | {"mem_storage": True}
+    if takes_acks:
+        config |= {"ack_policy": "all", "ack_wait": ack_wait_s * _NS, "max_ack_pending": -1}
+    else:
+        config["ack_policy"] = "none"
     if resume.start_sequence is not None:
         return config | {"deliver_policy": "by_start_sequence", "opt_start_seq": resume.start_sequence}, ack_wait_s
     assert resume.start_ns is not None

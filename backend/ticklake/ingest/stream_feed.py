@@ -2,9 +2,9 @@
 
 Limits streams are read *by position*: the consumer is made at our own durable position and must deliver in one unbroken
 run; at any break, redelivery, reconnect or silence it is made anew at the position. One ack per logged group is a
-courtesy to the server (with `ack_after = commit` one per segment, once it is in the lake). Work-queue and interest
-streams cannot be read again, so there each message is acked for itself and redeliveries are recognised by the set of
-sequences the log holds.
+courtesy to the server (with `ack_after = commit` one per segment, once it is in the lake), left out while we are far
+behind. Work-queue and interest streams cannot be read again, so there each message is acked for itself and redeliveries
+are recognised by the set of sequences the log holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ticklake.base.clock import Clock
 from ticklake.base.errors import UnavailableError
 from ticklake.base.metrics import Metrics
 from ticklake.ingest.api import JetStreamApi, Retention, StreamFacts, StreamMissingError
-from ticklake.ingest.consumer import EXPLICIT_ACK_WAIT_S, explicit_consumer, position_consumer
+from ticklake.ingest.bind import NEAR_THE_END, Binding, bind_consumer
 from ticklake.ingest.intake import Intake, Taken
 from ticklake.ingest.late_acks import LateAcks
 from ticklake.ingest.look import look_at_consumer
@@ -36,8 +36,8 @@ from ticklake.sink.lane import Lane
 _LOOK_S = 0.5
 _BACKOFF_S = (0.25, 5.0)  # first and longest wait between tries: never a hot loop, never a long sleep
 _SILENCE_S = 2.5 * HEARTBEAT_S
+_CAUGHT_UP = "caught up"
 _SMALL_GROUP = 256  # below this many messages it pays to wait a moment for company
-_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -122,6 +122,9 @@ class StreamFeed:
                 reason = str(error)
             if self._is_closing.is_set():
                 break
+            if reason == _CAUGHT_UP:
+                self._log.info("ingest.caught_up")
+                continue
             failures = 0 if self._has_progress else failures + 1
             self.state = replace(self.state, is_bound=False, problem=reason)
             wait_s = min(_BACKOFF_S[1], _BACKOFF_S[0] * 2 ** min(failures, 10)) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
@@ -167,7 +170,10 @@ class StreamFeed:
         self._writer.on_room(intake.arrived.set)
         number = await self._wire.attach(f"{inbox}.*", intake)
         try:
-            is_filtered = await self._make_consumer(stream, resume, is_explicit=is_explicit)
+            binding = await bind_consumer(
+                self._api, self._consumer, stream, resume, subjects=self._subjects, is_late=self._is_late
+            )
+            self._acks.begin(is_floor=not is_explicit, ack_wait_s=binding.ack_wait_s)
             session = PullSession(self._wire, intake, stream=self._stream, consumer=self._consumer, inbox=inbox)
             mode = "explicit" if is_explicit else "position"
             self.state = replace(self.state, mode=mode, is_bound=True, problem="")
@@ -177,10 +183,11 @@ class StreamFeed:
                 finding=resume.finding.value,
                 start_sequence=resume.start_sequence,
                 start_ns=resume.start_ns,
-                filtered=is_filtered,
+                filtered=binding.is_filtered,
+                acks=binding.takes_acks,
             )
             while True:
-                reason = await self._turn(session, intake, cursor, generation, is_explicit, is_filtered)
+                reason = await self._turn(session, intake, cursor, generation, binding)
                 if reason is not None:
                     return reason
         finally:
@@ -194,8 +201,7 @@ class StreamFeed:
         intake: Intake,
         cursor: _Cursor,
         generation: int,
-        is_explicit: bool,
-        is_filtered: bool,
+        binding: Binding,
     ) -> str | None:
         """Wait for messages, log them, ack them, ask for more. Gives a reason when this consumer is over."""
         await self._ask(session)
@@ -215,23 +221,26 @@ class StreamFeed:
                 took += len(taken)
                 session.received(len(taken), taken.payload_bytes)
                 await self._ask(session)  # the server goes on while we order and log
-                ordered = await self._prepare(taken, cursor, is_explicit, is_filtered)
+                ordered = await self._prepare(taken, cursor, binding)
                 if logging is not None:
                     before, logging = logging, None
                     await before
-                logging = self._acked(ordered, self._writer.log(ordered))
-                if is_explicit or ordered.broken is not None:  # what comes next depends on what the log holds
+                acks = ordered.acks if binding.takes_acks else ()
+                logging = self._acked(acks, self._writer.log(ordered))
+                if binding.is_explicit or ordered.broken is not None:  # what comes next depends on what the log holds
                     before, logging = logging, None
                     await before
                 if ordered.is_reused:
                     await self._reuse(ordered.reused_sequence)
                 if ordered.broken is not None:
-                    cursor.left_out = [*ordered.left_out, *(intake.take().replies() if is_explicit else ())]
+                    cursor.left_out = [*ordered.left_out, *(intake.take().replies() if binding.is_explicit else ())]
                     self.state = replace(self.state, redelivered=self.state.redelivered + 1)
                     self._metrics.redelivered_total.labels(self._writer.name).inc(len(taken))
                     return ordered.broken
                 self.state = replace(self.state, pending=ordered.pending)
                 self._metrics.consumer_pending.labels(self._writer.name).set(ordered.pending)
+                if not binding.takes_acks and ordered.pending <= NEAR_THE_END:
+                    return _CAUGHT_UP
         finally:
             if logging is not None:
                 await logging
@@ -263,19 +272,19 @@ class StreamFeed:
         if self._writer.has_room and not self._is_closing.is_set():
             await session.top_up()
 
-    async def _prepare(self, taken: Taken, cursor: _Cursor, is_explicit: bool, is_filtered: bool) -> Ordered:
+    async def _prepare(self, taken: Taken, cursor: _Cursor, binding: Binding) -> Ordered:
         now_ns = self._clock.wall_ns()
-        if is_explicit:
+        if binding.is_explicit:
             return await self._writer.prepare(partial(_any_order, taken, now_ns))
-        ordered = await self._writer.prepare(partial(_in_order, taken, now_ns, cursor, is_filtered))
+        ordered = await self._writer.prepare(partial(_in_order, taken, now_ns, cursor, binding.is_filtered))
         cursor.consumer_sequence = ordered.next_consumer_sequence
         if ordered.group is not None:
             cursor.after_sequence = ordered.group.sequences[-1]
             cursor.after_server_ns = ordered.group.server_ns[-1]
         return ordered
 
-    async def _acked(self, ordered: Ordered, logged: Awaitable[int]) -> None:
-        await self._acks.keep(await logged, ordered.acks)
+    async def _acked(self, acks: Sequence[bytes], logged: Awaitable[int]) -> None:
+        await self._acks.keep(await logged, acks)
         self._has_progress = True
 
     async def _reuse(self, sequence: int) -> None:
@@ -348,32 +357,6 @@ class StreamFeed:
             start_after_ns=after_server_ns,
             known_below=known_below,
         )
-
-    async def _make_consumer(self, stream: StreamFacts, resume: Resume, *, is_explicit: bool) -> bool:
-        """Make the consumer anew (or find it, where acks must survive). Gives whether it filters subjects."""
-        is_filtered = not set(stream.subjects) <= set(self._subjects)
-        subjects = self._subjects if is_filtered else None
-        if is_explicit:
-            await self._make_explicit(stream, subjects)
-            return True  # any order, so holes mean nothing
-        config, ack_wait_s = position_consumer(self._consumer, resume, subjects=subjects, is_late=self._is_late)
-        await self._api.delete_consumer(self._stream, self._consumer)
-        await self._api.create_consumer(self._stream, config)
-        self._acks.begin(is_floor=True, ack_wait_s=ack_wait_s)
-        return is_filtered
-
-    async def _make_explicit(self, stream: StreamFacts, subjects: Sequence[str] | None) -> None:
-        found = await self._api.consumer(self._stream, self._consumer)
-        if found is not None and int(found["delivered"]["stream_seq"]) > stream.last_sequence:
-            # After a power cut the server may remember a consumer ahead of its stream: it would stay silent for ever.
-            self._log.error("ingest.consumer_ahead_of_stream", consumer=found["delivered"]["stream_seq"])
-            await self._api.delete_consumer(self._stream, self._consumer)
-            found = None
-        if found is None:
-            config = explicit_consumer(self._consumer, subjects=subjects, is_late=self._is_late)
-            await self._api.create_consumer(self._stream, config)
-        ack_wait_s = int(found["config"]["ack_wait"]) / _NS if found is not None else EXPLICIT_ACK_WAIT_S
-        self._acks.begin(is_floor=False, ack_wait_s=ack_wait_s)
 
 
 def _in_order(taken: Taken, now_ns: int, cursor: _Cursor, is_filtered: bool, lane: Lane) -> Ordered:

@@ -283,6 +283,8 @@ class FakeJetStream:
             f"$JS.ACK.{name}.{consumer_name}.{consumer.pending[sequence]}.{sequence}."
             f"{consumer.delivered}.{message.server_ns}.{left}"
         )
+        if consumer.config["ack_policy"] == "none":
+            del consumer.pending[sequence]
         for intake in self._listeners(inbox):
             intake.add(message.subject, reply.encode(), message.header, message.payload)
 
