@@ -11,8 +11,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.conformance.worlds import World, open_world
-from tests.nats.rig import Rig, assert_exactly, ledger, rig, until
+from tests.conformance.worlds import CONSUMER, World, open_world
+from tests.nats.rig import STREAM, SUBJECT, Rig, assert_exactly, ledger, rig, until
+
+from ticklake.ingest.api import JetStreamApi
+from ticklake.ingest.bind import bind_consumer
+from ticklake.ingest.resume import Finding, Resume
 
 NEAR_THE_END = 100
 KINDS = pytest.mark.parametrize("kind", ["fake", "real"])
@@ -132,6 +136,24 @@ async def test_explicit_acks_lost_on_the_way_come_again_and_are_duplicates(
         assert running.state.mode == "explicit"
         assert_calm(world, running, creations=1)
     assert_exactly(tmp_path, texts("m", 30) + texts("n", 5), duplicates=30)
+
+
+@KINDS
+async def test_a_consumer_that_is_newer_than_what_we_knew_of_the_stream_stays(kind: str, tmp_path: Path) -> None:
+    """Messages come between the two questions; the consumer that took them is not ahead of its stream."""
+    nothing = Resume(Finding.SAME, start_sequence=1, start_ns=None, after_sequence=0, after_server_ns=0)
+    async with open_world(kind, tmp_path, retention="workqueue") as world:
+        api = JetStreamApi(world.bus.tap)
+        before = await api.stream(STREAM)
+        async with rig(tmp_path, world.bus) as running:
+            await running.bound()
+            await world.publish(*texts("m", 10))
+            await running.stored(10)
+        await bind_consumer(api, CONSUMER, before, nothing, subjects=[SUBJECT], is_late=False)
+        assert world.bus.tap.creations == 1
+        found = await api.consumer(STREAM, CONSUMER)
+        assert found is not None
+        assert found["delivered"]["stream_seq"] == 10
 
 
 async def test_deleted_messages_are_booked_as_missing(world: World, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ async def bind_consumer(
     is_filtered = not set(stream.subjects) <= set(subjects)
     wanted = subjects if is_filtered else None
     if stream.retention is not Retention.LIMITS:
-        ack_wait_s = await _find_explicit(api, name, stream, subjects=wanted, is_late=is_late)
+        ack_wait_s = await _find_explicit(api, name, stream.name, subjects=wanted, is_late=is_late)
         return Binding(is_explicit=True, is_filtered=True, takes_acks=True, ack_wait_s=ack_wait_s)
     begin = resume.start_sequence
     takes_acks = is_late or begin is None or stream.last_sequence - max(begin, stream.first_sequence) < FAR_BEHIND
@@ -65,18 +65,17 @@ async def bind_consumer(
 
 
 async def _find_explicit(
-    api: JetStreamApi, name: str, stream: StreamFacts, *, subjects: Sequence[str] | None, is_late: bool
+    api: JetStreamApi, name: str, stream: str, *, subjects: Sequence[str] | None, is_late: bool
 ) -> float:
     """Find the consumer, or make it; gives its ack wait in seconds."""
-    found = await api.consumer(stream.name, name)
-    if found is not None and int(found["delivered"]["stream_seq"]) > stream.last_sequence:
-        # After a power cut the server may remember a consumer ahead of its stream: it would stay silent for ever.
-        structlog.get_logger().error(
-            "ingest.consumer_ahead_of_stream", stream=stream.name, consumer=found["delivered"]["stream_seq"]
-        )
-        await api.delete_consumer(stream.name, name)
-        found = None
+    found = await api.consumer(stream, name)
     if found is not None:
-        return float(found["config"]["ack_wait"]) / _NS
-    await api.create_consumer(stream.name, explicit_consumer(name, subjects=subjects, is_late=is_late))
+        delivered = int(found["delivered"]["stream_seq"])
+        newest = (await api.stream(stream)).last_sequence  # asked last: messages may have come meanwhile
+        if delivered <= newest:
+            return float(found["config"]["ack_wait"]) / _NS
+        # After a power cut the server may remember a consumer ahead of its stream: it would stay silent for ever.
+        structlog.get_logger().error("ingest.consumer_ahead_of_stream", stream=stream, consumer=delivered)
+        await api.delete_consumer(stream, name)
+    await api.create_consumer(stream, explicit_consumer(name, subjects=subjects, is_late=is_late))
     return EXPLICIT_ACK_WAIT_S
