@@ -8,6 +8,11 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
+
+# As on CI everywhere: no deadline for an example, and the same examples each time (`--hypothesis-profile=default` has
+# both the other way round).
+settings.load_profile("ci")
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "backend" / "ticklake"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-_START_S = 60
+_START_S = 120
 
 
 @dataclass(slots=True)

@@ -111,7 +111,7 @@ async def test_redelivery_makes_the_consumer_anew_and_stores_nothing_twice(world
         await running.stored(20)
         world.bus.tap.are_acks_lost = False
         await world.redeliver()
-        await until(lambda: running.state.redelivered == 1, "the redelivery was noticed")
+        await until(lambda: running.state.redelivered >= 1, "the redelivery was noticed")
         await world.publish(*second)
         await running.stored(40)
         assert_calm(world, running, creations=2)
@@ -167,7 +167,7 @@ async def test_deleted_messages_are_booked_as_missing(world: World, tmp_path: Pa
         assert running.counts.missing == 3
         assert_calm(world, running, creations=1)
     assert_exactly(tmp_path, kept)
-    assert [entry.missing for entry in ledger(tmp_path)] == [((3, 4), (8, 8))]
+    assert [span for entry in ledger(tmp_path) for span in entry.missing] == [(3, 4), (8, 8)]
 
 
 async def test_what_was_purged_unread_is_booked_and_what_was_read_stays(world: World, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ async def test_a_work_queue_that_lost_its_tail_brings_old_messages_again_and_the
         await world.publish(*reused)
         async with rig(tmp_path, world.bus) as running:
             await running.bound()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(100):
                 while running.counts.received < 8:  # what came before a break comes again after its ack wait
                     await world.redeliver()
                     await asyncio.sleep(0.2)

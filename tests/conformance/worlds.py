@@ -170,7 +170,7 @@ class RealWorld:
         self.bus = TapBus(bus)
         self._real = bus
         self._admin = admin
-        self._jetstream: JetStreamContext = admin.jetstream()
+        self._jetstream: JetStreamContext = admin.jetstream(timeout=30)
         self._config: dict[str, Any] = {"name": STREAM, "subjects": ["market.>"], "retention": retention}
 
     async def open(self) -> None:

@@ -39,6 +39,7 @@ _BEGIN_NS = 1_734_350_400_000_000_000
 _COLUMNS = ("stream_seq", "contract", "price", "size", "ts_event_ns")
 _BURST = 32  # messages that the load sends at once: a group for the log
 _BURST_PAUSE_S = 0.02
+_UNSTORED_MAX = 4_000  # messages under way to the stream; beyond 10,000 in its queue the server drops them
 _BALLAST_BYTES = 64 * 1024 * 1024
 SMALL_BATCHES: dict[str, object] = {
     "writer_id": WRITER,
@@ -103,7 +104,7 @@ class Market:
         async def look() -> dict[str, int]:
             client = await nats.connect(self.url)
             try:
-                state = (await client.jetstream().stream_info(STREAM)).state
+                state = (await client.jetstream(timeout=30).stream_info(STREAM)).state
                 return {"messages": state.messages, "first_seq": state.first_seq, "last_seq": state.last_seq}
             finally:
                 await client.close()
@@ -116,7 +117,7 @@ class Market:
         async def look() -> ConsumerInfo | None:
             client = await nats.connect(self.url)
             try:
-                return await client.jetstream().consumer_info(STREAM, CONSUMER)
+                return await client.jetstream(timeout=30).consumer_info(STREAM, CONSUMER)
             except nats.js.errors.NotFoundError:
                 return None
             finally:
@@ -135,22 +136,23 @@ class Market:
                 ack_wait=ack_wait_s,
                 max_ack_pending=max_ack_pending,
             )
-            await client.jetstream().add_consumer(STREAM, config)
+            await client.jetstream(timeout=30).add_consumer(STREAM, config)
             await client.close()
 
         asyncio.run(make())
 
     async def _create(self) -> None:
         client = await nats.connect(self.url)
-        await client.jetstream().add_stream(name=STREAM, subjects=["market.>"], retention=self._retention)
+        await client.jetstream(timeout=30).add_stream(name=STREAM, subjects=["market.>"], retention=self._retention)
         await client.close()
 
     async def _publish(self, messages: int) -> None:
         client = await nats.connect(self.url)
         for n in range(self.published + 1, self.published + messages + 1):
             await client.publish(_SUBJECT, payload(n))
-        await client.flush()
-        self.published += messages
+            self.published = n
+            if n % _UNSTORED_MAX == 0:
+                await self._check_stored(client)
         await self._check_stored(client)
         await client.close()
 
@@ -161,14 +163,19 @@ class Market:
             for _ in range(_BURST):
                 self.published += 1
                 await client.publish(_SUBJECT, payload(self.published))
-            await client.flush()
+            if self.published % _UNSTORED_MAX < _BURST:
+                await self._check_stored(client)
+            else:
+                await client.flush()
             await asyncio.sleep(_BURST_PAUSE_S)
         await self._check_stored(client)
         await client.close()
 
     async def _check_stored(self, client: nats.NATS) -> None:
-        async with asyncio.timeout(30):
-            while (await client.jetstream().stream_info(STREAM)).state.last_seq < self.published:  # noqa: ASYNC110
+        """Until all that was published is in the stream, which drops what it cannot keep up with."""
+        await client.flush()
+        async with asyncio.timeout(120):
+            while (await client.jetstream(timeout=30).stream_info(STREAM)).state.last_seq < self.published:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     def __enter__(self) -> Self:
@@ -197,8 +204,8 @@ class Load:
 
     def stop(self) -> None:
         self._done.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive(), "the load did not stop within 60 s"
+        self._thread.join(200)
+        assert not self._thread.is_alive(), "the load did not stop within 200 s"
         if self._error is not None:
             raise self._error
 
@@ -348,7 +355,7 @@ def run_until_dead(service: Service, what: str) -> int:
     """The exit code of a service that must end by itself."""
     try:
         service.start(is_ready=False)
-        wait_until(lambda: not service.is_running(), f"{what}: the service ends", timeout_s=30, seen=service.log_tail)
+        wait_until(lambda: not service.is_running(), f"{what}: the service ends", timeout_s=120, seen=service.log_tail)
         return service.wait_exit()
     finally:
         service.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -42,7 +43,7 @@ MIB = 1024 * 1024
 LOG_SYNCS = (1, 2, 3, 5, 8)
 ALL_SYNCS = (("fdatasync", 2), ("fdatasync", 4), ("fdatasync", 9), ("fsync", 5), ("fsync", 12))
 ACK_WAIT_S = 1.0
-ROUNDS = 10  # on a machine that is slow just then, the messages of a round are sent again too
+ROUNDS = 40  # on a machine that is slow just then, the messages of a round are sent again too
 
 
 # -- T04 ---------------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ def fail_each_sync(folder: Path, points: list[tuple[bool, str, int]]) -> None:
 
 def wait_traced(service: Service, path: Path) -> None:
     """Until the tracer, which may outlive the service for a moment, has written all it saw."""
-    wait_until(partial(DiskTrace.is_complete, path, service.pid), "the tracer writes its end", timeout_s=20)
+    wait_until(partial(DiskTrace.is_complete, path, service.pid), "the tracer writes its end")
 
 
 def durable_sequences(service: Service) -> set[int]:
@@ -131,7 +132,10 @@ def test_a_disk_that_is_full_now_and_then_costs_time_and_nothing_else(tmp_path: 
             for _ in range(8):  # each meets a full disk in another place
                 market.publish(150)
                 service.wait_settled(STREAM, market.published)
-            assert len(service.events("sink.room_again")) == len(service.events("sink.out_of_room"))
+            service.wait_for(
+                lambda: len(service.events("sink.room_again")) == len(service.events("sink.out_of_room")),
+                "has said of each full disk that it has room again",
+            )
             assert service.terminate() == 0, service.log_tail()
         wait_traced(service, tmp_path / "trace")
         failed = DiskTrace.read(tmp_path / "trace").failed
@@ -153,7 +157,7 @@ def test_a_full_disk_pauses_intake_says_so_and_resumes_by_itself(tmp_path: Path)
                 lambda: "out_of_room" in reasons(service), "says that the disk is full", seen=service.status
             )
             process = psutil.Process(service.pid)
-            before = process.cpu_times()
+            before, began_s = process.cpu_times(), time.monotonic()
             code, _ = service.get("/readyz")
             assert code == 503
             assert service.get("/livez")[0] == 200, "a full disk is no reason to restart"
@@ -163,7 +167,8 @@ def test_a_full_disk_pauses_intake_says_so_and_resumes_by_itself(tmp_path: Path)
                 assert "out_of_room" in reasons(service)
             after = process.cpu_times()
             cpu_s = after.user + after.system - before.user - before.system
-            assert cpu_s < 1.5, f"{cpu_s:.2f} s of processor time in three seconds of waiting"
+            took_s = time.monotonic() - began_s  # longer than three seconds where the pages are slow to answer
+            assert cpu_s < took_s / 2, f"{cpu_s:.2f} s of processor time in {took_s:.1f} s of waiting"
             assert service.lane()["position"] <= held + 4000
             check_so_far(service)
             (disk / "filler").unlink()
@@ -276,7 +281,6 @@ def test_what_a_slow_disk_makes_the_server_send_again_is_dropped_and_counted(tmp
                 lambda: service.lane()["duplicates"] == sent_again(market),
                 "drops all that was sent again",
                 seen=lambda: (service.lane(), sent_again(market)),
-                timeout_s=30,
             )
             for _ in range(ROUNDS):  # what was dropped last is entered in the books with the next commit
                 market.publish(100)

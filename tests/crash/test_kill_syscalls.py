@@ -62,6 +62,7 @@ def all_points() -> Iterator[Point]:
             yield Point(call, count, is_log=True)
 
 
+@pytest.mark.timeout(900)
 def test_a_kill_at_a_sampled_disk_call_loses_and_doubles_nothing(tmp_path: Path) -> None:
     kill_at_each(tmp_path, SAMPLE, seed=7)
 

@@ -86,7 +86,7 @@ def run(what: str, folder: Path, words: list[str]) -> subprocess.CompletedProces
     command = [need_tool("strace"), "-q", *words, *writer]
     path = os.pathsep.join([str(ROOT / "backend"), str(ROOT)])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "POLARS_MAX_THREADS": "1"}
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=200)
 
 
 def check(what: str, folder: Path, where: str) -> str:

@@ -55,7 +55,7 @@ def kill_at(kind: str, folder: Path, call: str, count: int) -> int:
         str(folder),
     ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "POLARS_MAX_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
     assert 0 <= done.returncode < records_child.FAILED, done.stderr
     return done.returncode
 
@@ -132,7 +132,7 @@ def test_the_name_of_a_log_that_a_killed_writer_made_is_synced_before_the_next_l
         str(log),
     ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(command, check=True, env=environment, timeout=60)
+    subprocess.run(command, check=True, env=environment, timeout=200)
     calls = trace.read_text()
     assert f"<{log}>" in calls
     assert f"<{log.parent}>" in calls

@@ -78,7 +78,7 @@ STORED: dict[str, Callable[[FileDataStore], int]] = dict(
 def write(base: Path, kind: str, first: int, last: int, *prefix: str) -> subprocess.CompletedProcess[str]:
     command = [*prefix, sys.executable, str(WRITER), str(base), kind, str(first), str(last)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "POLARS_MAX_THREADS": "1"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
 
 
 def kill_points(begun: Path, base: Path, kind: str, trace: Path) -> list[tuple[str, int]]:

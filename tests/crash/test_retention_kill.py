@@ -51,7 +51,7 @@ def kill_each(folder: Path, call: str, kills: int) -> int:
     child = [sys.executable, "-B", retention_child.__file__, str(folder), call, str(kills), str(NOW_NS)]
     command = ["strace", "-f", "-qq", "-o", "/dev/null", *inject, *child]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "POLARS_MAX_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
     assert 0 <= done.returncode <= kills, done.stderr
     return done.returncode
 

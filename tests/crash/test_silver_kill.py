@@ -73,8 +73,9 @@ def test_a_killed_build_is_no_version_and_the_next_one_completes(tmp_path: Path,
     toy_lake(tmp_path / "reference", DAYS)
     whole_s = how_long(tmp_path / "reference")
     expected = sums(tmp_path / "reference")
-    cut_short = 0
-    for number in range(kills):
+    cut_short, number = 0, 0
+    while number < kills or cut_short < kills // 3:
+        assert number < 4 * kills, "the kills come when the build is over"
         root = tmp_path / str(number)
         toy_lake(root, DAYS)
         rebuilt = number % 2 == 1
@@ -84,12 +85,14 @@ def test_a_killed_build_is_no_version_and_the_next_one_completes(tmp_path: Path,
         ready(child)
         time.sleep(dice.random() * whole_s)
         child.send_signal(signal.SIGKILL)
-        finish(child)
+        was_over = finish(child) == b"complete\n"
         cut_short += not check_whole_or_absent(root, expected, was_complete=rebuilt)
+        number += 1
+        if was_over and cut_short <= number // 3:
+            whole_s *= 0.7  # the machine was slower when we took the time of the reference
         result = SilverFeatureBuilder(root).build_feature_set(toy_manifest())
         assert (result.status, result.errors) == ("complete", ())
         assert check_whole_or_absent(root, expected, was_complete=True)
         assert not list((root / "silver/staging/v1").iterdir())
         states = {run.status.value for run in RunRegistry(root).find_runs(kind="silver_build")}
         assert states <= {"finished", "crashed"}
-    assert cut_short >= kills // 3, "most kills fall into the build"

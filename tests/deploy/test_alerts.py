@@ -28,7 +28,7 @@ OF_OTHERS = {"kube_pod_container_status_last_terminated_exitcode"}  # of kube-st
 def promtool(*arguments: object) -> subprocess.CompletedProcess[str]:
     program = shutil.which("promtool")
     assert program is not None, "promtool is missing; install the Debian package `prometheus`"
-    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=200, check=False)
 
 
 def alerts() -> list[dict[str, Any]]:

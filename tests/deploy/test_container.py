@@ -85,7 +85,7 @@ def test_the_service_and_the_feed_work_without_any_right(
 def test_the_image_s_health_check_fails_when_nothing_answers(
     pod: Pod, image: Image, secrets: Path, tmp_path: Path
 ) -> None:
-    service = on_local_disk(compose()["services"]["ticklake"]) | {"entrypoint": ["sleep", "60"]}
+    service = on_local_disk(compose()["services"]["ticklake"]) | {"entrypoint": ["sleep", "900"]}
     volumes = {"state": tmp_path / "volume"}
     with Container(pod, image, service, folder=tmp_path / "idle", secrets=secrets, volumes=volumes) as idle:
         wait_until(lambda: idle.rights()["Name"] == "sleep", "it sleeps", seen=idle.log)

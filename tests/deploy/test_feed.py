@@ -63,11 +63,11 @@ async def test_every_message_is_stored_once_though_the_server_is_killed(tmp_path
     alive, log_path = tmp_path / "alive", tmp_path / "feed.log"
     with NatsServer(tmp_path / "nats") as server:
         client = await nats.connect(server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.05)
-        stream = client.jetstream()
+        stream = client.jetstream(timeout=30)
         await stream.add_stream(StreamConfig(name="ALL", subjects=["market.>", "levels.>"]))
 
         async def hold(messages: int) -> None:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(100):
                 while (await stream.stream_info("ALL")).state.messages < messages or not alive.exists():  # noqa: ASYNC110 - facts in other processes ring no bell
                     await asyncio.sleep(0.02)
 
@@ -87,7 +87,7 @@ async def test_every_message_is_stored_once_though_the_server_is_killed(tmp_path
             held = (await stream.stream_info("ALL")).state.messages
             await hold(held + 200)
             feed.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(feed.wait, 30) == 0, log_path.read_text()
+            assert await asyncio.to_thread(feed.wait, 100) == 0, log_path.read_text()
         finally:
             feed.kill()
             feed.wait()

@@ -14,7 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE = ROOT / "docker-compose.yml"
-TIMEOUT_S = 60.0
+TIMEOUT_S = 200.0
 
 _DEBIAN = {
     "promtool": "prometheus",

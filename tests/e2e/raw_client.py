@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 _READ_BYTES = 1 << 16
 _WINDOW = 400  # acks under way; the server's answers to so many fit into the socket's buffers
 _INBOX = b"_RAW.acks"

@@ -13,7 +13,7 @@ from tests.e2e.harness import run_ticklake
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The lake of a short demo, and what it printed."""
     root = tmp_path_factory.mktemp("demo") / "lake"
-    run = run_ticklake("demo", "--seconds", "1", "--data", root, timeout_s=120)
+    run = run_ticklake("demo", "--seconds", "1", "--data", root, timeout_s=220)
     assert run.returncode == 0, run.stdout + run.stderr
     return root, run.stdout
 

@@ -26,6 +26,6 @@ def test_ready_means_that_every_consumer_is_bound(tmp_path: Path, mode: str) -> 
             pending = [lane["pending"] for lane in service.status()["lanes"]]
             assert None not in pending, "ready before the consumers are bound"
             if mode == "jetstream":  # core NATS promises nothing
-                service.wait_logged("MARKET_DATA", 1, timeout_s=20)
+                service.wait_logged("MARKET_DATA", 1)
         finally:
             service.kill()

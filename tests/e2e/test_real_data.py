@@ -27,6 +27,7 @@ from tests.e2e.real_data import (
 from ticklake.testing.nats_config import ServerOptions, SyncMode
 from ticklake.testing.nats_server import NatsServer
 
+pytestmark = pytest.mark.timeout(900)  # all the data there is takes a minute, and more on a busy machine
 STREAM = "MARKET_DATA"
 # Trades and quotes one JSON object per message; of the books one file in each form a message can have.
 BOOK_FORMS = (("--format", "arrow"), ("--format", "ndjson", "--batch", "500"), ("--batch", "100"), ())
@@ -59,7 +60,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
             publish(server, [path], "market.crypto.mbp10", *form)
         for subject in RAW_FOLDERS:
             last_sequence = publish(server, sources[subject], subject, "--format", "raw")
-        lane = service.wait_settled(STREAM, last_sequence)
+        lane = service.wait_settled(STREAM, last_sequence, timeout_s=600)
         assert service.terminate() == 0, service.log_tail()
     yield Published(service.data_root, lane, last_sequence)
     shutil.rmtree(folder)
@@ -68,7 +69,15 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
 def publish(server: NatsServer, files: list[Path], subject: str, *options: str) -> int:
     """Publish with the command; gives the last sequence of the stream."""
     run = run_ticklake(
-        "publish", *files, "--subject", subject, "--output", "json", *options, settings={"nats__url": server.url}
+        "publish",
+        *files,
+        "--subject",
+        subject,
+        "--output",
+        "json",
+        *options,
+        settings={"nats__url": server.url},
+        timeout_s=600,
     )
     assert run.returncode == 0, run.stderr
     summary = json.loads(run.stdout)
@@ -77,7 +86,7 @@ def publish(server: NatsServer, files: list[Path], subject: str, *options: str) 
 
 
 def verify(root: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    run = run_ticklake("verify", "--output", "json", *options, settings={"data_root": root})
+    run = run_ticklake("verify", "--output", "json", *options, settings={"data_root": root}, timeout_s=600)
     assert run.stdout, run.stderr
     return run.returncode, json.loads(run.stdout)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nats
 from tests.crash.harness_faults import CONSUMER, STREAM
-from tests.e2e.harness import Service, absent
+from tests.e2e.harness import Service, absent, wait_until
 from tests.incidents.site import (
     QUICK,
     Site,
@@ -64,15 +64,23 @@ class LockedSite(Site):
         config = self.server.folder / "nats.conf"
         config.write_text(config.read_text().replace(self.password, password))
         self.password = password
+        self._reload()
+
+    def _reload(self) -> None:
+        reloads = self._reloads()
         os.kill(self.server.pid, signal.SIGHUP)
+        wait_until(lambda: self._reloads() > reloads, "the users are in force")
+
+    def _reloads(self) -> int:
+        return self.server.log_path.read_text(errors="replace").count("Reloaded server configuration")
 
     def __enter__(self) -> LockedSite:
         self.server.start()
         config = self.server.folder / "nats.conf"
         rule = f'authorization {{ users: [{{user: owner, password: "{self.password}"}}] }}\n'
         config.write_text(config.read_text() + rule)
-        os.kill(self.server.pid, signal.SIGHUP)
         try:
+            self._reload()
             asyncio.run(self._create())
         except BaseException:
             self.server.stop()
@@ -126,8 +134,12 @@ def test_stalled_consumer(tmp_path: Path) -> None:
             service.wait_settled(STREAM, site.published)
             pause_consumer(site, until="2030-01-01T00:00:00Z")
             site.publish(90)
-            reason = wait_reason(service, "consumer_stalled")
-            assert "90 messages wait" in reason["what"]
+            wait_reason(service, "consumer_stalled")
+            service.wait_for(  # it may have looked first when not all of them were there
+                lambda: "90 messages wait" in reasons(service).get("consumer_stalled", {}).get("what", ""),
+                "names all that wait",
+                seen=lambda: reasons(service),
+            )
             wait_metric(service, "ticklake_ingest_consumer_pending", lambda value: value == 90, lane="market_data")
             wait_logged(service, "service.not_ready", "consumer_stalled")
             assert "consumer_stalled" in try_block("lagging-consumer", "look", service)
@@ -143,7 +155,7 @@ def pause_consumer(site: Site, *, until: str) -> None:
     async def ask() -> None:
         client = await nats.connect(site.url)
         body = json.dumps({"pause_until": until} if until else {}).encode()
-        answer = await client.request(f"$JS.API.CONSUMER.PAUSE.{STREAM}.{CONSUMER}", body, timeout=5)
+        answer = await client.request(f"$JS.API.CONSUMER.PAUSE.{STREAM}.{CONSUMER}", body, timeout=30)
         assert json.loads(answer.data)["paused"] == bool(until), answer.data
         await client.close()
 
@@ -156,7 +168,7 @@ def test_clock_skew(tmp_path: Path) -> None:
         site.publish(60)
         service.wait_settled(STREAM, site.published)
         service.wait_for(lambda: service.status()["nats"]["clock_skew_s"] is not None, "knows the server's time")
-        assert abs(service.status()["nats"]["clock_skew_s"]) < 1
+        service.wait_for(lambda: abs(service.status()["nats"]["clock_skew_s"]) < 1, "agrees with the server's clock")
         offset.write_text("+90s\n")
         reason = wait_reason(service, "clock_skew")
         assert "ahead of the NATS server's" in reason["what"]

@@ -80,8 +80,8 @@ def test_a_stream_made_anew_an_upgrade_and_a_restore(tmp_path: Path) -> None:
 
 async def recreate(site: Site) -> None:
     client = await nats.connect(site.url)
-    await client.jetstream().delete_stream(STREAM)
-    await client.jetstream().add_stream(name=STREAM, subjects=["market.>"])
+    await client.jetstream(timeout=30).delete_stream(STREAM)
+    await client.jetstream(timeout=30).add_stream(name=STREAM, subjects=["market.>"])
     await client.publish("market.odd", b"of the new life")
     await client.flush()
     await client.close()

@@ -53,10 +53,10 @@ def test_two_processes_at_once_enter_each_file_once(small: SmallLake) -> None:
     for number in range(rounds):
         for _ in range(10):
             small.add(TABLE, [trade(at(hour, day=number)) for hour in range(2)])
-        barrier.wait(60)
+        barrier.wait(200)
         export(small)
-        barrier.wait(60)
-    racer.join(60)
+        barrier.wait(200)
+    racer.join(200)
     assert racer.exitcode == 0
     added = entries(log_folder(small.root), "add")
     assert (len(added), set(added.values())) == (20 * rounds, {1})
@@ -65,9 +65,9 @@ def test_two_processes_at_once_enter_each_file_once(small: SmallLake) -> None:
 
 def _race(root: str, rounds: int, barrier: Barrier) -> None:
     for _ in range(rounds):
-        barrier.wait(60)
+        barrier.wait(200)
         export_delta(root, open_lake(root).relation(TABLE))
-        barrier.wait(60)
+        barrier.wait(200)
 
 
 def lay_change(small: SmallLake) -> None:
@@ -107,7 +107,7 @@ def test_a_kill_leaves_a_whole_log_and_the_next_export_goes_on(small: SmallLake)
     lay_change(small)
     lakes = [SmallLake(shutil.copytree(small.root, small.root.parent / str(number))) for number in range(len(KILLS))]
     children = [start_killed(lake.root, *kill) for lake, kill in zip(lakes, KILLS, strict=True)]
-    assert [child.wait(60) for child in children] == [-9] * len(KILLS)  # each call was reached
+    assert [child.wait(200) for child in children] == [-9] * len(KILLS)  # each call was reached
     assert [(log_folder(lake.root) / COMMIT).exists() for lake in lakes] == [False, True]
     for lake in lakes:
         check_goes_on(lake)
@@ -118,5 +118,5 @@ def test_a_kill_leaves_a_whole_log_and_the_next_export_goes_on(small: SmallLake)
 @pytest.mark.parametrize("count", range(1, 10))
 def test_a_kill_anywhere_leaves_a_whole_log(small: SmallLake, call: str, count: int) -> None:
     lay_change(small)
-    assert start_killed(small.root, call, count, "").wait(60) in (0, -9)
+    assert start_killed(small.root, call, count, "").wait(200) in (0, -9)
     check_goes_on(small)

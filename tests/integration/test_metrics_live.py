@@ -54,6 +54,13 @@ STILL: dict[str, dict[str, str]] = {
     "ticklake_wal_oldest_unflushed_seconds": MARKET,
     "ticklake_wal_unsynced_seconds": MARKET,
 }
+GAUGES = (
+    "ticklake_ingest_consumer_pending",
+    "ticklake_ingest_consumer_ack_pending",
+    "ticklake_wal_waiting_messages",
+    "ticklake_wal_oldest_unflushed_seconds",
+    "ticklake_wal_unsynced_seconds",
+)
 ANY_NUMBER = {"ticklake_nats_clock_skew_seconds", "ticklake_ingest_end_to_end_lag_seconds", "ticklake_build_info"}
 WITH_AN_OBJECT_STORE = {"ticklake_storage_request_seconds"}
 
@@ -76,11 +83,12 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
         found: list[Samples] = [{}]
 
         def is_complete() -> bool:
+            """Whether all gauges were set after the last message: some of them are looked up seconds later."""
             found[0] = scrape(service)
-            waiting = found[0].get(("ticklake_wal_waiting_messages", frozenset(MARKET.items())))
-            has_looked = ("ticklake_ingest_consumer_ack_pending", frozenset(MARKET.items())) in found[0]
-            acked = found[0].get(("ticklake_ingest_consumer_ack_pending", frozenset(MARKET.items()))) == 0
-            return has_looked and acked and waiting == 0
+            gauges = [found[0].get((name, frozenset(STILL[name].items()))) == 0 for name in GAUGES]
+            skew_s = found[0].get(("ticklake_nats_clock_skew_seconds", frozenset()), math.nan)
+            moved = [(found[0].get((name, frozenset(labels.items()))) or 0) > 0 for name, (labels, _) in MOVED.items()]
+            return all(gauges) and all(moved) and math.isfinite(skew_s)
 
         service.wait_for(is_complete, "has looked at its consumers", seen=lambda: found[0])
         assert service.terminate() == 0

@@ -17,13 +17,15 @@ from tests.integration.small_lake import TABLES, at
 from ticklake.readers.lake import Lake, open_lake
 
 SEGMENTS = 100
+PER_ROUND = 15  # segments that the writer may be ahead of a round of the readers
 TRADES_PER_SEGMENT = 200
 HIVE = pl.Schema({"symbol": pl.String(), "date": pl.Date(), "hour": pl.Int8()})
 ARROW_HIVE = pa.schema([("symbol", pa.string()), ("date", pa.date32()), ("hour", pa.int8())])
 
 
-def _write(real: RealLake, segments: int) -> None:
-    for _ in range(segments):
+def _write(real: RealLake, segments: int, before_each: Callable[[int], None] = lambda _: None) -> None:
+    for number in range(segments):
+        before_each(number)
         base = real.sequence
         real.append(
             wire_trade(at(14) + (base + step) * 10**9, "ESZ4" if step % 3 else "NQZ4", price=float(base + step + 1))
@@ -66,10 +68,16 @@ def test_no_reader_ever_sees_half_a_commit_or_fewer_rows(real: RealLake) -> None
     lake = open_lake(real.root, tables=TABLES)
     failures: list[BaseException] = []
     written = threading.Event()
+    rounds = threading.Semaphore(0)
+
+    def let_read(number: int) -> None:
+        """The readers shall look at many states, however slow they are: one round for each so many segments."""
+        if number % PER_ROUND == PER_ROUND - 1:
+            assert rounds.acquire(timeout=200), "the readers have stopped"
 
     def write() -> None:
         try:
-            _write(real, SEGMENTS)
+            _write(real, SEGMENTS, let_read)
         except BaseException as error:  # noqa: BLE001 - reported by the test
             failures.append(error)
         finally:
@@ -86,14 +94,16 @@ def test_no_reader_ever_sees_half_a_commit_or_fewer_rows(real: RealLake) -> None
             report = lake.verify(state_dir=real.state)
             assert report.problems == ()
             assert report.is_ok
+            rounds.release()
     finally:
+        rounds.release(SEGMENTS)
         writer.join()
     assert failures == []
     for name, count in engines.items():
         counts[name].append(count())
         assert counts[name] == sorted(counts[name]), name
         assert counts[name][-1] == (SEGMENTS + 1) * (TRADES_PER_SEGMENT - 1), name
-    assert len(counts["scan"]) > 5, "the writer was done before the readers had looked"
+    assert len(counts["scan"]) > SEGMENTS // PER_ROUND
     report = lake.verify(state_dir=real.state, deep=True)
     assert report.problems == ()
     [book] = report.books

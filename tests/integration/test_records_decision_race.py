@@ -17,7 +17,9 @@ PROCESSES = 8
 
 def race(folder: Path, *, writes: int) -> None:
     prepare(folder)
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    together = context.Barrier(PROCESSES, timeout=200).wait  # all begin at once, however long each took to start
+    with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=together) as pool:
         runs = [pool.submit(work, folder, number, writes) for number in range(PROCESSES)]
         results = [run.result() for run in runs]
     check_decisions(DecisionStore({"storage_path": folder / "decisions"}), results)

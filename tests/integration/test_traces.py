@@ -84,7 +84,7 @@ def test_publish_serve_and_commit_are_one_trace(server: NatsServer, collector: C
 def test_off_sends_no_header(server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def stored_headers() -> dict[str, str]:
         client = await nats.connect(server.url)
-        jetstream = client.jetstream()
+        jetstream = client.jetstream(timeout=30)
         await jetstream.add_stream(name="MARKET_DATA", subjects=["market.>"])
         arguments = ["publish", str(trades(tmp_path)), "-s", "market.other", "--url", server.url, "--limit", "1"]
         assert await asyncio.to_thread(main, arguments) == 0, capsys.readouterr().err
@@ -123,7 +123,7 @@ def test_opentelemetry_is_not_imported_unless_switched_on(tmp_path: Path) -> Non
             env=clean_environment(settings),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
         )
         assert done.returncode == code, done.stderr
         assert text in done.stderr

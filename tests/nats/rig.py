@@ -23,7 +23,7 @@ from ticklake.sink.lane import Lane
 from ticklake.sink.writer import LaneCounts
 
 STREAM, SUBJECT = "MARKET_DATA", "market.test.raw"
-PATIENCE_S = 40.0  # far beyond what anything here takes on a busy machine; reaching it is a failure
+PATIENCE_S = 60.0  # far beyond what anything here takes on a busy machine; reaching it is a failure
 
 
 def settings_for(folder: Path, *, writer_id: str = "rig", **nats: Any) -> Settings:

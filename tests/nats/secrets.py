@@ -44,7 +44,7 @@ def make_authority(folder: Path, name: str = "ca", *, host: str = "IP:127.0.0.1"
     folder.mkdir(parents=True, exist_ok=True)
 
     def run(*arguments: str) -> None:
-        subprocess.run([openssl(), *arguments], check=True, capture_output=True, cwd=folder, timeout=30)
+        subprocess.run([openssl(), *arguments], check=True, capture_output=True, cwd=folder, timeout=120)
 
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     run(

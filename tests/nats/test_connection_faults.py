@@ -30,7 +30,7 @@ async def running_bus(url: str) -> AsyncIterator[NatsBus]:
         yield bus
     finally:
         bus.close_intake()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await task
 
 
@@ -38,7 +38,7 @@ async def running_bus(url: str) -> AsyncIterator[NatsBus]:
 async def server() -> AsyncIterator[NatsServer]:
     async with NatsServer(options=ServerOptions(sync=SyncMode.DEFAULT)) as running:
         admin = await nats.connect(running.url)
-        await admin.jetstream().add_stream(name="MARKET_DATA", subjects=["market.>"])
+        await admin.jetstream(timeout=30).add_stream(name="MARKET_DATA", subjects=["market.>"])
         await admin.close()
         yield running
 
@@ -46,7 +46,7 @@ async def server() -> AsyncIterator[NatsServer]:
 async def publish(url: str, *payloads: bytes) -> None:
     client = await nats.connect(url)
     for payload in payloads:
-        await client.jetstream().publish(SUBJECT, payload)
+        await client.jetstream(timeout=30).publish(SUBJECT, payload)
     await client.close()
 
 
@@ -71,7 +71,8 @@ async def test_a_bad_line_is_given_up_and_dialled_again(server: NatsServer, tmp_
             await is_struck.wait()
             await writer.stored(100)
             assert bus.is_connected
-            assert DIALS[fault] <= proxy.accepted <= DIALS[fault] + 1, fault
+            # A dial that is slow on a busy machine is made again; one every half a second would be forty.
+            assert DIALS[fault] <= proxy.accepted <= DIALS[fault] + 6, fault
             assert writer.lane.incarnation.number == 1
             assert not writer.state.alarm
         assert_exactly(folder, first + second)
@@ -97,7 +98,7 @@ async def test_a_read_loop_that_died_is_noticed_and_replaced(server: NatsServer,
         await until(client.is_reader_dead, "the reader is dead")
         assert bus.is_connected, "the client does not know it"
         await publish(server.url, b"heard")
-        await until(lambda: bus.facts["reconnects"] == 1, "the watchdog reconnected", patience_s=10)
+        await until(lambda: bus.facts["reconnects"] == 1, "the watchdog reconnected")
         await writer.stored(1)
         assert bus._client is client
     assert_exactly(tmp_path, [b"heard"])

@@ -52,7 +52,7 @@ def test_a_program_writes_and_reads_a_lake_of_its_own(tmp_path: Path) -> None:
             [sys.executable, "-W", "error", "-c", SCRIPT, server.url, str(tmp_path / "lake")],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "100", done.stdout + done.stderr
@@ -61,7 +61,7 @@ def test_a_program_writes_and_reads_a_lake_of_its_own(tmp_path: Path) -> None:
 async def test_stop_drains_gives_the_folder_back_and_a_second_writer_goes_on(tmp_path: Path) -> None:
     async with NatsServer(options=ServerOptions(sync=SyncMode.DEFAULT)) as server:
         client = await nats.connect(server.url)
-        await client.jetstream().add_stream(name=STREAM, subjects=["market.>"])
+        await client.jetstream(timeout=30).add_stream(name=STREAM, subjects=["market.>"])
         settings = settings_for(tmp_path, url=server.url)
         bus = build_bus(settings)
         await bus.connect()
@@ -72,7 +72,7 @@ async def test_stop_drains_gives_the_folder_back_and_a_second_writer_goes_on(tmp
             with pytest.raises(RetryableError, match="is in use by process"):
                 await BronzeWriter(bus, settings=settings).start()
             expected.append(b"life %d" % life)
-            await client.jetstream().publish("market.any", expected[-1])
+            await client.jetstream(timeout=30).publish("market.any", expected[-1])
             await until(lambda writer=writer: writer.writers[0].counts.received == 1, "the message is in the log")
             await writer.stop()
             assert_exactly(tmp_path, expected)

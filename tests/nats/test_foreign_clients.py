@@ -82,7 +82,7 @@ def run_node(server: NatsServer, count: int) -> dict[str, int]:
     if not (NODE / "node_modules" / "nats").is_dir():
         absent("the packages of tests/e2e/node are not installed; run `npm ci` there")
     command = [need_tool("node"), str(NODE / "publish.mjs"), server.url, "market.futures.trades", str(count)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert run.returncode == 0, run.stderr
     counts: dict[str, int] = json.loads(run.stdout)
     return counts
@@ -190,7 +190,8 @@ async def stored_headers(url: str, last_sequence: int) -> list[bytes | None]:
     client = await nats.connect(url)
     found: list[bytes | None] = []
     for sequence in range(1, last_sequence + 1):
-        answer = await client.request(f"$JS.API.STREAM.MSG.GET.{STREAM}", json.dumps({"seq": sequence}).encode())
+        body = json.dumps({"seq": sequence}).encode()
+        answer = await client.request(f"$JS.API.STREAM.MSG.GET.{STREAM}", body, timeout=30)
         block = json.loads(answer.data)["message"].get("hdrs")
         found.append(base64.b64decode(block) if block else None)
     await client.close()
@@ -199,7 +200,7 @@ async def stored_headers(url: str, last_sequence: int) -> list[bytes | None]:
 
 async def add_stream(url: str, **options: Any) -> None:
     client = await nats.connect(url)
-    await client.jetstream().add_stream(name=STREAM, subjects=["market.>"], **options)
+    await client.jetstream(timeout=30).add_stream(name=STREAM, subjects=["market.>"], **options)
     await client.close()
 
 

@@ -48,14 +48,14 @@ async def client(server: NatsServer) -> AsyncIterator[LakeClient]:
 
 async def add_stream(url: str, **limits: Any) -> None:
     client = await nats.connect(url)
-    await client.jetstream().add_stream(name="MARKET_DATA", subjects=["market.>"], **limits)
+    await client.jetstream(timeout=30).add_stream(name="MARKET_DATA", subjects=["market.>"], **limits)
     await client.close()
 
 
 async def read_stream(url: str) -> list[tuple[str, dict[str, str], bytes]]:
     client = await nats.connect(url)
     try:
-        jetstream = client.jetstream()
+        jetstream = client.jetstream(timeout=30)
         last = (await jetstream.stream_info("MARKET_DATA")).state.last_seq
         found = [await jetstream.get_msg("MARKET_DATA", seq) for seq in range(1, last + 1)]
         return [(str(m.subject), dict(m.headers or {}), m.data or b"") for m in found]
@@ -192,7 +192,7 @@ async def test_a_message_over_the_limit_of_the_server_is_told(trades: Path) -> N
 
 
 async def test_acks_lost_with_the_server_are_asked_for_again(server: NatsServer, client: LakeClient) -> None:
-    async with Publisher(client, SUBJECT, stream="MARKET_DATA", ack_timeout_s=0.3) as publisher:
+    async with Publisher(client, SUBJECT, stream="MARKET_DATA", ack_timeout_s=0.3, attempts=60) as publisher:
         for number in range(3_000):
             if number == 1_500:
                 server.kill()

@@ -26,9 +26,10 @@ CONSUMER = "ticklake-rig-market_data"
 class Publisher:
     """Publishes until told to stop, sends again what was not confirmed, and remembers what was."""
 
-    def __init__(self, jetstream: JetStreamContext) -> None:
+    def __init__(self, jetstream: JetStreamContext, *, patience_s: float = 1.0) -> None:
         self.confirmed: list[bytes] = []
         self._jetstream = jetstream
+        self._patience_s = patience_s
         self._is_over = False
 
     async def run(self) -> None:
@@ -36,7 +37,8 @@ class Publisher:
         while not self._is_over:
             payload = b"m %d" % number
             try:
-                await self._jetstream.publish(SUBJECT, payload, headers={"Nats-Msg-Id": f"id-{number}"}, timeout=1.0)
+                headers = {"Nats-Msg-Id": f"id-{number}"}
+                await self._jetstream.publish(SUBJECT, payload, headers=headers, timeout=self._patience_s)
             except (nats.errors.Error, TimeoutError, APIError, NoStreamResponseError, OSError):
                 await asyncio.sleep(0.05)
                 continue  # the same message again; its id makes the server keep one
@@ -54,7 +56,7 @@ async def house(
     """Server, an operator's client, bus and a running writer."""
     async with NatsServer(options=ServerOptions(sync=sync)) as server:
         admin = await nats.connect(server.url, reconnect_time_wait=0.05, max_reconnect_attempts=-1)
-        jetstream = admin.jetstream()
+        jetstream = admin.jetstream(timeout=30)
         await jetstream.add_stream(name=STREAM, subjects=["market.>"])
         try:
             async with running_bus(server.url) as bus, rig(folder, bus) as writer:
@@ -123,7 +125,8 @@ async def test_a_frozen_server_that_thaws_goes_on(tmp_path: Path) -> None:
 
 async def test_an_operator_who_deletes_purges_and_rebuilds_under_load_is_survived(tmp_path: Path) -> None:
     async with house(tmp_path) as (_, jetstream, _, writer):
-        publisher = Publisher(jetstream)
+        # No ack is lost here. One that was given up would be asked for again, of a stream made anew that knows no id.
+        publisher = Publisher(jetstream, patience_s=30.0)
         async with asyncio.TaskGroup() as group:
             group.create_task(publisher.run(), name="publisher")
             for step in ("consumer", "purge", "consumer", "stream"):

@@ -24,19 +24,31 @@ RETENTIONS = pytest.mark.parametrize("retention", ["workqueue", "interest"])
 
 
 @asynccontextmanager
-async def stream(retention: str) -> AsyncIterator[tuple[NatsServer, JetStreamContext]]:
-    """A stream with our consumer on it, whose ack wait is one second: what is not acked comes again soon."""
+async def stream(retention: str, *, ack_wait_s: float = 60.0) -> AsyncIterator[tuple[NatsServer, JetStreamContext]]:
+    """A stream with our consumer on it; what is not acked comes again after `ack_wait_s`."""
     async with NatsServer(options=ServerOptions(sync=SyncMode.DEFAULT)) as server:
         client = await nats.connect(server.url, reconnect_time_wait=0.05)
-        jetstream = client.jetstream()
+        jetstream = client.jetstream(timeout=30)
         await jetstream.add_stream(name=STREAM, subjects=["market.>"], retention=retention)
         await jetstream.add_consumer(
-            STREAM, name=CONSUMER, durable_name=CONSUMER, ack_policy="explicit", deliver_policy="all", ack_wait=1.0
+            STREAM,
+            name=CONSUMER,
+            durable_name=CONSUMER,
+            ack_policy="explicit",
+            deliver_policy="all",
+            ack_wait=ack_wait_s,
         )
         try:
             yield server, jetstream
         finally:
             await client.close()
+
+
+async def until_empty(jetstream: JetStreamContext) -> None:
+    """Until every message is acked: the server takes an ack when it likes."""
+    async with asyncio.timeout(60):
+        while (await jetstream.stream_info(STREAM)).state.messages:  # noqa: ASYNC110 - only the server knows
+            await asyncio.sleep(0.05)
 
 
 @RETENTIONS
@@ -51,14 +63,14 @@ async def test_what_is_stored_is_acked_and_gone_from_the_stream(retention: str, 
                 assert writer.state.mode == "explicit"
                 assert writer.lane.tracks_seen
                 assert not writer.state.alarm
-        assert (await jetstream.stream_info(STREAM)).state.messages == 0
+        await until_empty(jetstream)
     assert_exactly(tmp_path, expected, duplicates=0)
 
 
 @RETENTIONS
 async def test_a_killed_service_stores_each_message_once(retention: str, tmp_path: Path) -> None:
     expected = [b"m %d" % number for number in range(1500)]
-    async with stream(retention) as (server, jetstream):
+    async with stream(retention, ack_wait_s=1.0) as (server, jetstream):
         for kill in range(3):
             process = await _serve(server.url, tmp_path)
             try:
@@ -72,11 +84,7 @@ async def test_a_killed_service_stores_each_message_once(retention: str, tmp_pat
         async with running_bus(server.url) as bus, rig(tmp_path, bus) as writer:
             await until(lambda: payloads(tmp_path).total() >= 1500, "every message is in a file")
             await writer.bound()
-            empty = False
-            async with asyncio.timeout(30):
-                while not empty:  # also what was redelivered is acked in the end
-                    empty = (await jetstream.stream_info(STREAM)).state.messages == 0
-                    await asyncio.sleep(0.05)
+            await until_empty(jetstream)  # also what was redelivered is acked in the end
     assert_exactly(tmp_path, expected)
 
 

@@ -31,7 +31,7 @@ async def stream(
     """A stream; with an ack wait also our consumer on it."""
     async with NatsServer(options=ServerOptions(sync=SyncMode.DEFAULT)) as server:
         client = await nats.connect(server.url)
-        jetstream = client.jetstream()
+        jetstream = client.jetstream(timeout=30)
         await jetstream.add_stream(name=STREAM, subjects=["market.>"], retention=retention)
         if ack_wait_s is not None:
             await jetstream.add_consumer(
@@ -72,13 +72,13 @@ async def publish(jetstream: JetStreamContext, payloads: list[bytes]) -> None:
 
 
 async def until_acked(jetstream: JetStreamContext, sequence: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await look(jetstream)).ack_floor.stream_seq < sequence:  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.05)
 
 
 async def until_empty(jetstream: JetStreamContext) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await jetstream.stream_info(STREAM)).state.messages:  # noqa: ASYNC110 - only the server knows
             await asyncio.sleep(0.05)
 
@@ -104,13 +104,13 @@ async def test_the_ack_leaves_with_the_commit(retention: str, tmp_path: Path) ->
 
 async def test_a_work_queue_is_told_that_we_are_at_it(tmp_path: Path) -> None:
     async with (
-        stream("workqueue", ack_wait_s=1.0) as (url, jetstream),
+        stream("workqueue", ack_wait_s=4.0) as (url, jetstream),
         running_bus(url) as bus,
         patient_rig(tmp_path, bus) as rig,
     ):
         await publish(jetstream, PAYLOADS)
         await until(lambda: rig.counts.received == 200, "all messages are in the log")
-        await asyncio.sleep(3.0)  # thrice the ack wait
+        await asyncio.sleep(9.0)  # more than twice the ack wait
         assert (rig.counts.duplicates, (await look(jetstream)).num_redelivered or 0) == (0, 0)
         assert (await jetstream.stream_info(STREAM)).state.messages == 200
         rig.writer.flush_all()
@@ -121,14 +121,14 @@ async def test_a_work_queue_is_told_that_we_are_at_it(tmp_path: Path) -> None:
 
 async def test_a_redelivered_message_is_acked_when_its_first_copy_is_in_the_lake(tmp_path: Path) -> None:
     async with (
-        stream("workqueue", ack_wait_s=30.0) as (url, jetstream),
+        stream("workqueue", ack_wait_s=60.0) as (url, jetstream),
         running_bus(url) as bus,
         patient_rig(tmp_path, bus) as rig,
     ):
         await publish(jetstream, PAYLOADS[:50])
-        await until(lambda: rig.counts.received == 50, "the messages are in the log")
-        replies = [reply for acks in rig.writer.feeds[0]._acks._waiting.values() for reply in acks]  # type: ignore[attr-defined]
-        for reply in replies[:20]:
+        acks = rig.writer.feeds[0]._acks  # type: ignore[attr-defined]
+        await until(lambda: sum(map(len, acks._waiting.values())) == 50, "all acks wait for the commit")
+        for reply in [reply for waiting in acks._waiting.values() for reply in waiting][:20]:
             await bus.publish(reply.decode(), b"-NAK")
         await rig.duplicates(20)
         await asyncio.sleep(0.2)

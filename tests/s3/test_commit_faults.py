@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,9 +154,10 @@ async def test_a_refusal_waits_for_a_person(
         await until(lambda: down_of(writer) is not None, "the writer noticed")
         assert down_of(writer) is not None
         assert (down_of(writer).reason, "check the access key" in down_of(writer).text) == (DENIED, True)
-        tried = len(proxy.requests)
+        tried, began_s = len(proxy.requests), time.monotonic()
         await asyncio.sleep(1.0)
-        assert len(proxy.requests) - tried <= 6, "a hot loop"  # two files, a pause of half a second or more
+        most = 2 * (2 + (time.monotonic() - began_s) / 0.5)  # two files, a pause of half a second or more
+        assert len(proxy.requests) - tried <= most, "a hot loop"
         proxy.forgive()
         await until(lambda: writer.counts.stored == 2, "the key was mended")
         assert down_of(writer) is None
@@ -296,7 +298,7 @@ async def test_every_fault_at_once(tmp_path: Path, root: ObjectPath, bucket: Obj
     for _ in range(3):  # lives: what one leaves, the next one finishes
         writer, _ = new_writer(tmp_path, root)
         first = writer.lane.incarnation.number == 0
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(200), asyncio.TaskGroup() as group:
             group.create_task(writer.run())
             if first:
                 await writer.new_incarnation(created_ns=7, reason="first", start_sequence=1, start_after_ns=0)

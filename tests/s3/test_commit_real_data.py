@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
+import pytest
 from tests.crash.harness_faults import hold_ballast
 from tests.e2e.engines import digest
 from tests.e2e.harness import run_ticklake
@@ -27,6 +28,7 @@ DEFAULT_BATCHES = {
 }
 
 
+@pytest.mark.timeout(900)
 def test_the_lake_in_the_bucket_holds_exactly_the_source(
     tmp_path: Path, s3_server: S3Server, bucket: ObjectPath
 ) -> None:
@@ -38,7 +40,7 @@ def test_the_lake_in_the_bucket_holds_exactly_the_source(
             publish(server, tidy_files("quotes"), "market.crypto.quotes")
             for path, form in zip(tidy_files("mbp10"), BOOK_FORMS, strict=True):
                 last_sequence = publish(server, [path], "market.crypto.mbp10", *form)
-            lane = service.wait_settled(STREAM, last_sequence)
+            lane = service.wait_settled(STREAM, last_sequence, timeout_s=600)
             assert service.terminate() == 0, service.log_tail()
     assert (lane["received"], lane["duplicates"], lane["quarantined"]) == (last_sequence, 0, 0)
     entries = read_books(bucket)

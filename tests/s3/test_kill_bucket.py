@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.crash.harness_faults import STREAM, Load, Market, hold_ballast
+from tests.crash.test_kill_random import first_file_s
 from tests.s3.harness import bucket_service, check_bucket, check_puts, finish
 
 from ticklake.files.object_path import ObjectPath
@@ -17,9 +18,10 @@ from ticklake.testing.s3_server import S3Server
 
 CYCLES = 10
 NIGHTLY_CYCLES = 100
-LIFE_S = (0.0, 0.5)  # after the writers began: the log and the commits run
+LIFE_S = 0.5  # at most, after the writers began: the log and the commits run
 
 
+@pytest.mark.timeout(900)
 def test_random_kills_lose_double_and_overwrite_nothing(
     tmp_path: Path, s3_server: S3Server, bucket: ObjectPath
 ) -> None:
@@ -43,6 +45,7 @@ def kill_at_random(folder: Path, server: S3Server, root: ObjectPath, *, cycles: 
         service = bucket_service(folder, market.url, server, root, endpoint=proxy.url)
         hold_ballast(service)
         with Load(market):
+            life_s = max(LIFE_S, 2 * first_file_s(service))
             for _ in range(cycles):
                 if dice.random() < 0.3:  # stored, and never heard of: the next life must find its own bytes
                     proxy.script(Fault.RESET, part=dice.choice((".parquet", "catalog/ledger/")))
@@ -50,7 +53,7 @@ def kill_at_random(folder: Path, server: S3Server, root: ObjectPath, *, cycles: 
                 try:
                     service.wait_for(lambda: bool(service.events("service.started")), "has recovered its log")
                     left_in_log += service.events("service.started")[-1]["recovered_messages"]
-                    time.sleep(dice.uniform(*LIFE_S))
+                    time.sleep(dice.uniform(0.0, life_s))
                     assert service.is_running(), service.log_tail()
                 finally:
                     service.kill()

@@ -68,7 +68,7 @@ def test_machines_with_an_index_each_lose_nothing(bucket: ObjectPath, tmp_path_f
         assert machine.stdout is not None
         assert machine.stdout.readline() == "ready\n", machine.communicate()[1]
     for machine in machines:
-        assert machine.communicate("go\n", timeout=60) == ("", "")
+        assert machine.communicate("go\n", timeout=200) == ("", "")
         assert machine.returncode == 0
     assert ours.get_decision_count() == 11
     assert (ours.get_decision_by_id("hot") or {})["value"] == 10

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.silver.toy import toy_lake
+from tests.s3.silver_child import is_change, still
 from tests.s3.silver_lake import copy_lake, small_manifest, sums
 
 from ticklake.base.errors import NoDataError
@@ -28,8 +29,8 @@ def changes_until_whole(root: ObjectPath, reader: SilverFeatureBuilder) -> int:
     """How many changes a first build asks the store for, until its version may be read."""
     states: list[bool] = []
 
-    def hear(operation: str, _result: str, _seconds: float) -> None:
-        if operation in ("put", "delete"):
+    def hear(operation: str, result: str, _seconds: float) -> None:
+        if is_change(operation, result):
             states.append(bool(reader.list_versions()))
 
     root.store.observe = hear
@@ -39,8 +40,9 @@ def changes_until_whole(root: ObjectPath, reader: SilverFeatureBuilder) -> int:
 
 @pytest.mark.parametrize("kills", [SHORT, pytest.param(LONG, marks=pytest.mark.nightly)])
 def test_a_killed_build_is_no_version_and_the_next_one_completes(
-    tmp_path: Path, bucket: ObjectPath, s3_server: S3Server, kills: str
+    tmp_path: Path, bucket: ObjectPath, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, kills: str
 ) -> None:
+    still(monkeypatch.setattr)
     expected = {}
     toy_lake(tmp_path / "lake", DAYS)
     copy_lake(tmp_path / "bronze", bucket / "whole", DAYS)

@@ -59,7 +59,7 @@ def test_an_empty_bucket_is_ok(bucket: ObjectPath) -> None:
 
 def test_the_bytes_are_read_only_when_asked(small: SmallLake, bucket: ObjectPath) -> None:
     asked: Counter[str] = Counter()
-    bucket.store.observe = lambda operation, _result, _seconds: asked.update([operation])
+    bucket.store.observe = lambda operation, result, _seconds: asked.update([operation] if result == "ok" else [])
     _verify(bucket)
     assert (asked["head"], asked["get"]) == (4, 3)  # four files; three entries of the ledger
     asked.clear()

@@ -16,7 +16,7 @@ def test_ingest_does_not_notice_clients_that_are_silent_slow_or_deaf(tmp_path: P
         service = healthy(tmp_path, market)
         with service, ExitStack() as stack:
             for n in range(_CROWD):
-                client = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=10))
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60))
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 with suppress(ConnectionError):  # beyond the cap
                     if n % 3 == 0:

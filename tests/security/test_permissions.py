@@ -205,7 +205,7 @@ async def test_each_line_of_the_service_is_needed(
 
     async def publish_one() -> None:
         for subject in ("market.odd", "levels.signals"):
-            await feed.jetstream().publish(subject, b"x")
+            await feed.jetstream(timeout=30).publish(subject, b"x")
 
     async def live(until_true: Callable[[int, IOService], bool]) -> None:
         services = [
@@ -298,7 +298,7 @@ async def use_stock_client(guarded: Guarded) -> None:
     client = await nats.connect(guarded.url("feed"), error_cb=_say_nothing)
     for subject in ("market.odd", "levels.odd"):
         with suppress(nats.errors.Error, nats.js.errors.Error):  # no stream here; only the rights count
-            await client.jetstream().publish(subject, b"x", timeout=0.3)
+            await client.jetstream(timeout=30).publish(subject, b"x", timeout=0.3)
     await client.close()
 
 

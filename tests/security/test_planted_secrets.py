@@ -124,7 +124,7 @@ def test_a_whole_life_with_every_value_planted(evidence: Evidence) -> None:
 
 
 def first_event(service: Service) -> bytes:
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as stream:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as stream:
         stream.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         seen = b""
         while b"event: status" not in seen or not seen.endswith(b"\r\n"):
@@ -216,7 +216,7 @@ def test_an_error_nobody_expected_shows_its_traceback_and_no_secret(evidence: Ev
         "main.run()\n"
     )
     environment = clean_environment(planted(data_root=evidence.folder / "lake", nats__url="nats://127.0.0.1:1"))
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60, check=False)
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=200, check=False)
     evidence.keep(run.stdout + run.stderr)
     assert run.returncode == 1
     assert b"Traceback" in run.stderr

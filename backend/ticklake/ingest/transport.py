@@ -20,10 +20,23 @@ class PromptTransport(TcpTransport):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._introduction = b""
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Connect, with room for a large read."""
         await super().connect(uri, buffer_size=max(buffer_size, _READ_BYTES), connect_timeout=connect_timeout)
+
+    def write(self, payload: bytes) -> None:
+        """Send. CONNECT leaves together with the PING behind it.
+
+        A server that refuses us answers to CONNECT and hangs up. Had it not read the PING by then, the line would end
+        with a reset, which takes the answer with it.
+        """
+        if payload.startswith(b"CONNECT "):
+            self._introduction = payload
+            return
+        super().write(self._introduction + payload)  # type: ignore[no-untyped-call]
+        self._introduction = b""
 
     async def read(self, buffer_size: int) -> bytes:
         """What has arrived, up to a large read."""

@@ -21,10 +21,13 @@ from urllib.parse import urlsplit
 
 from ticklake.base.clock import SystemClock
 from ticklake.base.errors import UnavailableError, UsageError
+from ticklake.testing.held_ports import HeldPorts
 from ticklake.testing.nats_config import ServerOptions, render_config
 from ticklake.testing.nats_find import find_server
 
 _POLL_S = 0.01
+_HEALTH_TIMEOUT_S = 2.0
+_PAGE_TIMEOUT_S = 20.0
 _HEALTH_PATH = "/healthz?js-enabled-only=true"
 _LOG_TAIL_LINES = 5
 
@@ -32,7 +35,7 @@ _LOG_TAIL_LINES = 5
 class NatsServer:
     """One nats-server on 127.0.0.1 with JetStream, from `start` to `stop`.
 
-    Ports are picked by the system at the first start and kept over `restart`, so clients find their way back.
+    Ports are picked by the system at the first start and stay ours until `stop`, so clients find their way back.
     The server runs in its own session: Ctrl-C on the terminal reaches the caller, who stops the server last.
 
     ```python
@@ -47,7 +50,7 @@ class NatsServer:
         *,
         options: ServerOptions | None = None,
         binary: Path | None = None,
-        start_timeout_s: float = 20.0,
+        start_timeout_s: float = 60.0,
     ) -> None:
         """Prepare a server; nothing runs yet.
 
@@ -67,6 +70,7 @@ class NatsServer:
         self._temporary = tempfile.TemporaryDirectory(prefix="ticklake-nats-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary else Path(folder or ".")
         self._process: subprocess.Popen[bytes] | None = None
+        self._held = HeldPorts()
         self._client_port = -1
         self._monitor_port = -1
 
@@ -117,6 +121,8 @@ class NatsServer:
         ports_dir.mkdir(parents=True, exist_ok=True)
         for stale in ports_dir.iterdir():  # left by a killed server
             stale.unlink()
+        if self._client_port == -1:
+            self._client_port, self._monitor_port = self._held.take(), self._held.take()
         config_path = self.folder / "nats.conf"
         config_path.write_text(
             render_config(
@@ -144,6 +150,7 @@ class NatsServer:
     def stop(self, *, timeout_s: float = 10.0) -> None:
         """Shut down in good order, killing after `timeout_s`; then remove the folder if it is ours. Safe to repeat."""
         self._terminate(timeout_s)
+        self._held.release()
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -173,7 +180,7 @@ class NatsServer:
         Raises:
             OSError: nobody listens or the server is paused.
         """
-        status, body = self._get(path)
+        status, body = self._get(path, timeout_s=_PAGE_TIMEOUT_S)
         if status != http.client.OK:
             raise UnavailableError(f"{self.monitor_url}{path}: HTTP {status}; look at {self.log_path}")
         answer: dict[str, object] = json.loads(body)
@@ -235,11 +242,11 @@ class NatsServer:
 
     def _is_healthy(self) -> bool:
         with suppress(OSError, http.client.HTTPException):  # not listening yet
-            return self._get(_HEALTH_PATH)[0] == http.client.OK
+            return self._get(_HEALTH_PATH, timeout_s=_HEALTH_TIMEOUT_S)[0] == http.client.OK
         return False
 
-    def _get(self, path: str) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._known(self._monitor_port), timeout=2.0)
+    def _get(self, path: str, *, timeout_s: float) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self._known(self._monitor_port), timeout=timeout_s)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

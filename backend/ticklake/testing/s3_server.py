@@ -6,11 +6,11 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,19 +20,20 @@ from ticklake.files.object_answer import StoreUnavailableError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.object_store import ObjectStore
 from ticklake.files.s3_access import S3Access
+from ticklake.testing.held_ports import HeldPorts
 
 BINARY_NAME: Final = "weed"
 _SERVICES: Final = ("s3", "master", "volume", "filer", "webdav", "admin")
 _RPC_DISTANCE: Final = 10_000  # each service has a second port so far above its first
-_PORTS: Final = (20_000, 32_000)  # below what the system hands out, so that a restart finds them free
-_START_TIMEOUT_S: Final = 30.0
+_PORTS: Final = (10_000, 20_000)  # with the second ones: below what the system hands out to others
+_START_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.05
 _KEY: Final = "lake-key"
 _SECRET: Final = "lake-secret"  # noqa: S105 - of a store that lives for a test
 
 
 class S3Server:
-    """One store on 127.0.0.1, from `start` to `stop`. Ports and data are kept over `kill` and `restart`.
+    """One store on 127.0.0.1, from `start` to `stop`. Ports are ours until `stop`; data is kept over `kill`.
 
     Attributes:
         bucket: exists once the server runs.
@@ -53,7 +54,8 @@ class S3Server:
         self._temporary = tempfile.TemporaryDirectory(prefix="ticklake-s3-") if folder is None else None
         self.folder = Path(self._temporary.name) if self._temporary else Path(folder or ".")
         self.bucket = bucket
-        self._ports = _free_ports()
+        self._held = HeldPorts()
+        self._ports = _take_ports(self._held)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -135,6 +137,7 @@ class S3Server:
     def stop(self, *, timeout_s: float = 15.0) -> None:
         """Shut down in good order, killing after `timeout_s`; then remove the folder if it is ours. Safe to repeat."""
         self._terminate(timeout_s)
+        self._held.release()
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -157,7 +160,11 @@ class S3Server:
         os.kill(self.pid, signal.SIGCONT)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -201,20 +208,14 @@ def _find() -> Path:
     return Path(found)
 
 
-def _free_ports() -> dict[str, int]:
-    """A port for each service, free together with its second one."""
+def _take_ports(held: HeldPorts) -> dict[str, int]:
+    """A port for each service, ours together with its second one."""
     ports: dict[str, int] = {}
+    any_port = random.SystemRandom()  # no seed of a test may lead two processes to the same ones
     while len(ports) < len(_SERVICES):
-        port = random.randrange(*_PORTS)  # noqa: S311 - any will do
-        if port not in ports.values() and _is_free(port) and _is_free(port + _RPC_DISTANCE):
+        port = any_port.randrange(*_PORTS)
+        with suppress(OSError):  # somebody has one of the two
+            held.take(port)
+            held.take(port + _RPC_DISTANCE)
             ports[_SERVICES[len(ports)]] = port
     return ports
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

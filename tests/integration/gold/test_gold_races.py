@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import polars as pl
+from tests.e2e.harness import wait_until
 from tests.integration.gold.curators import NAME, check_whole, lay_marked
 from tests.integration.gold.workers import let_go, results, start
 
@@ -79,6 +80,7 @@ def test_a_hundred_readers_see_one_whole_version_while_it_is_swapped(tmp_path: P
     try:
         for turn in range(SWAPS):
             curator.promote_to_training("v2", notes=str(turn))
+            wait_until(lambda: "v2" in seen or bool(failures), "somebody reads the other version")
             curator.rollback(to=1)
     finally:
         done.set()

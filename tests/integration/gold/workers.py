@@ -33,7 +33,7 @@ def results(workers: Sequence[subprocess.Popen[str]]) -> list[str]:
     """What each says at its end."""
     said = []
     for worker in workers:
-        out, err = worker.communicate(timeout=120)
+        out, err = worker.communicate(timeout=200)
         assert worker.returncode == 0, err
         said.append(out.strip())
     return said

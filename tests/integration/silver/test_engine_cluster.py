@@ -24,7 +24,7 @@ from ticklake.silver.result import DateResult
 REPOSITORY = Path(__file__).parents[3]
 SLOW = "tests.integration.silver.fragile:SLOW"
 DAYS = 5
-WAIT_S = 60
+WAIT_S = 200
 
 
 def start(folder: Path, name: str, *arguments: str) -> subprocess.Popen[bytes]:

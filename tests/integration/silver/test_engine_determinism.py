@@ -34,7 +34,7 @@ def build_elsewhere(root: Path, workers: int, **environment: str) -> None:
         [sys.executable, str(script), str(root), str(workers)],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
         check=True,
-        timeout=120,
+        timeout=200,
     )
 
 

@@ -13,7 +13,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[st
     name = f"@ticklake-test-{os.getpid()}" if request.param == "abstract" else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(f"\0{name[1:]}" if name.startswith("@") else name)
-        listener.settimeout(5)
+        listener.settimeout(60)
         yield name, listener
 
 

@@ -71,7 +71,7 @@ def new_writer(disk: CrashDisk, *, rows: int = 10**9, bytes_max: int = 10**9) ->
 @asynccontextmanager
 async def running(writer: LaneWriter) -> AsyncIterator[None]:
     """`run` beside the block, and drained behind it."""
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(200), asyncio.TaskGroup() as group:
         group.create_task(writer.run(), name="writer")
         await writer.new_incarnation(created_ns=7, reason="first", start_sequence=1, start_after_ns=0)
         yield
@@ -80,11 +80,11 @@ async def running(writer: LaneWriter) -> AsyncIterator[None]:
 
 async def until(is_true: Callable[[], bool], what: str) -> None:
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not is_true():  # noqa: ASYNC110 - facts of two threads ring no bell
                 await asyncio.sleep(0.005)
     except TimeoutError:
-        pytest.fail(f"20 s passed and still not: {what}")
+        pytest.fail(f"60 s passed and still not: {what}")
 
 
 def stored(disk: CrashDisk) -> list[int]:
@@ -191,7 +191,7 @@ async def test_a_full_segment_holds_the_feed_back_until_it_is_committed() -> Non
     await append(writer, _first)
     await append(writer, messages(1, 2, 3))
     assert not writer.has_room, "nobody commits yet"
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(200), asyncio.TaskGroup() as group:
         group.create_task(writer.run(), name="writer")
         await until(lambda: writer.has_room, "there is room again")
         writer.close_intake()

@@ -34,5 +34,5 @@ def run_without_pandas(code: str, *words: str) -> None:
     """Run Python code, which finds the words in `sys.argv[1:]`; an error in it is an assertion error here."""
     command = [sys.executable, "-B", "-c", _HIDE + dedent(code), *words]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
