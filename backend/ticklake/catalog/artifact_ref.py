@@ -12,7 +12,6 @@ from ticklake.base.errors import UsageError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 
-_CHUNK_BYTES: Final = 1 << 20
 _MEDIA_TYPES: Final = {
     "parquet": "application/vnd.apache.parquet",
     "json": "application/json",
@@ -92,8 +91,5 @@ def hash_file(path: Place) -> str:
     """SHA-256 of a file, read in pieces. Raises FileNotFoundError."""
     if isinstance(path, ObjectPath):
         return hash_bytes(path.read_bytes())
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

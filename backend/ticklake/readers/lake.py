@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from ticklake.catalog.lake_catalog import LakeCatalog
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.readers.bronze import BronzeReader
@@ -22,8 +22,10 @@ from ticklake.readers.relation import Relation, relation_of
 from ticklake.readers.report import VerifyReport
 from ticklake.readers.scan import scan
 from ticklake.readers.silver import SilverReader
-from ticklake.readers.verify import verify_lake
 from ticklake.schema.lookup import TableCatalog
+
+if TYPE_CHECKING:
+    from ticklake.catalog.lake_catalog import LakeCatalog
 
 
 def open_lake(data_root: Place | str | None = None, *, tables: TableCatalog | None = None) -> Lake:
@@ -68,6 +70,8 @@ class Lake:
     @cached_property
     def catalog(self) -> LakeCatalog:
         """The declared tables, datasets, runs, artifacts, rules and lineage."""
+        from ticklake.catalog.lake_catalog import LakeCatalog  # a sixth of the imports, and most readers do without
+
         return LakeCatalog(self.data_root, self._tables)
 
     def scan(
@@ -132,6 +136,8 @@ class Lake:
             table: check the files of this table only.
             deep: decode every page too.
         """
+        from ticklake.readers.verify import verify_lake  # it reads the log too
+
         root = self.data_root
         if state_dir is None and not isinstance(root, ObjectPath) and (root / "_state").is_dir():
             state_dir = root / "_state"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -24,7 +24,7 @@ from ticklake.silver.inputs import InputHasher
 from ticklake.silver.judge import Verdict, judge_version
 from ticklake.silver.lease import hold_version
 from ticklake.silver.manifest import Manifest, dump_manifest
-from ticklake.silver.plan import DatePlan, dates_of, plan_date
+from ticklake.silver.plan import DateDraft, DatePlan, dates_of, draft_date, plan_date
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus, InputFile, VersionState, VersionStatus
 from ticklake.silver.result import BuildResult, DateResult, Outcome
@@ -102,16 +102,40 @@ class _Build:
         records, state = self._folder.read_records(), self._folder.read_state()
         hasher = InputHasher(self._lake.data_root)
         days = dates_of(self._lake, self._recipe, asked, records)
-        make = partial(plan_date, self._lake, self._recipe, folder=self._folder, records=records, hasher=hasher)
-        plans = list(run_for(self._lake.data_root)(partial(make, force=self._options.force), days))
-        work = [plan for plan in plans if plan.cause]
-        for plan in plans:
-            if not plan.cause:
-                self._results[plan.date] = _result(records[plan.date], "", Outcome.SKIPPED)
-        if not work and state is not None and state.state is VersionStatus.COMPLETE and self._is_documented():
-            return self._result(state.state, state.reason, certificate_passed=not state.reason)
-        build = state.build + 1 if state else 1
-        self._begin(build)
+        side_by_side = run_for(self._lake.data_root)
+        draft = partial(draft_date, self._lake, self._recipe, records=records, force=self._options.force)
+        drafts = list(side_by_side(draft, days))
+        make = partial(plan_date, self._recipe, folder=self._folder, records=records, hasher=hasher)
+        with ExitStack() as stack:
+            is_plain = bool(drafts) and all(draft.cause for draft in drafts)
+            early = stack.enter_context(self._hire(drafts)) if is_plain else None  # gets ready while bronze is hashed
+            plans = list(side_by_side(make, drafts))
+            work = [plan for plan in plans if plan.cause]
+            for plan in plans:
+                if not plan.cause:
+                    self._results[plan.date] = _result(records[plan.date], "", Outcome.SKIPPED)
+            if not work and state is not None and state.state is VersionStatus.COMPLETE and self._is_documented():
+                return self._result(state.state, state.reason, certificate_passed=not state.reason)
+            crew = early or stack.enter_context(self._hire(work))
+            build = state.build + 1 if state else 1
+            self._begin(build)
+            return self._run(plans, work, build, crew)
+
+    @contextmanager
+    def _hire(self, work: Sequence[DateDraft | DatePlan]) -> Iterator[Crew]:
+        """Who builds that much. They get ready at once."""
+        with hire(
+            self._lake.data_root,
+            workers=self._options.workers,
+            scheduler=self._options.scheduler,
+            work_bytes=sum(sorted(date.bytes for date in work)[:-1]),  # one date alone is no work for many
+        ) as crew:
+            if work:
+                crew.get_ready(dump_manifest(self._recipe.manifest))
+            yield crew
+
+    def _run(self, plans: list[DatePlan], work: list[DatePlan], build: int, crew: Crew) -> BuildResult:
+        """Build, and keep a record of the run."""
         inputs = {file.path: file for plan in plans for file in plan.base.inputs}
         run_id = self._runs.register_run(
             RUN_KIND,
@@ -120,13 +144,7 @@ class _Build:
             code_folder=Path(__file__).parent,
         )
         try:
-            with hire(
-                self._lake.data_root,
-                workers=self._options.workers,
-                scheduler=self._options.scheduler,
-                work_bytes=_bytes_of(work),
-            ) as crew:
-                result = self._execute(work, build, run_id, crew)
+            result = self._execute(work, build, run_id, crew)
         except BaseException as error:
             self._runs.fail(run_id, error)
             raise
@@ -172,7 +190,15 @@ class _Build:
         text = dump_manifest(self._recipe.manifest)
         plans = {plan.date: plan for plan in work}
         tasks = [
-            DateTask(str(self._lake.data_root), text, plan.date, str(staging), self._recipe.code_hash, plan.listing)
+            DateTask(
+                str(self._lake.data_root),
+                text,
+                plan.date,
+                str(staging),
+                self._recipe.code_hash,
+                plan.listing,
+                plan.bytes,
+            )
             for plan in work
             if plan.base.status is DateStatus.BUILT
         ]
@@ -218,12 +244,6 @@ class _Build:
 
 def _result(record: DateRecord, cause: str, outcome: Outcome) -> DateResult:
     return DateResult(record.date, outcome, record.rows, cause, record.reason)
-
-
-def _bytes_of(work: list[DatePlan]) -> int:
-    """Bytes to read, of all dates but the largest: one date alone is no work for many."""
-    sizes = sorted(sum(file.bytes for file in plan.base.inputs) for plan in work)
-    return sum(sizes[:-1])
 
 
 def _run_input(file: InputFile) -> RunInput:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
@@ -112,7 +112,7 @@ def check_frame(
     unexplained = int(rows.height == 0 and not empty_reason)
     findings.append(mark("empty_date", "", 1, unexplained, "an empty date has its reason", ["no row, no reason"]))
     if rows.height:
-        findings += [finding for spec in sound for finding in _check_values(rows[spec.name], spec, mark)]
+        findings += _check_values(rows, sound, mark)
         findings += _check_keys(rows, sound, mark)
         findings += _check_order(rows, mark)
     return findings
@@ -142,8 +142,9 @@ def check_version(
     findings: list[Finding] = []
     features = _Features(columns)
     for date in sorted(frames):
-        findings += check_frame(frames[date], columns, date=date, empty_reason=reasons.get(date), file=file)
-        features.add(frames[date])
+        rows = frames[date].collect().lazy()  # both look at every column: the file is read once
+        findings += check_frame(rows, columns, date=date, empty_reason=reasons.get(date), file=file)
+        features.add(rows)
     return _sum_up(findings) + features.findings(_Marker(file, ""), warmed_up)
 
 
@@ -169,21 +170,43 @@ class _Marker:
         return Finding(name, self.file, column, severity, n, n_failed, threshold, status, tuple(shown[:SAMPLE_MAX]))
 
 
-def _check_values(values: pl.Series, spec: ColumnSpec, mark: _Marker) -> list[Finding]:
+def _check_values(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: _Marker) -> list[Finding]:
+    """Nulls, NaN and ranges: counted for all columns at once, looked into only where something is wrong."""
+    rules = [rule for spec in specs for rule in _rules(spec)]
+    if not rules:
+        return []
+    wrong = rows.select(rule.wrong.sum().alias(str(place)) for place, rule in enumerate(rules)).row(0)
     findings = []
+    for rule, count in zip(rules, wrong, strict=True):
+        sample = rows.filter(rule.wrong)[rule.column].head(SAMPLE_MAX) if count else ()
+        findings.append(mark(rule.name, rule.column, rows.height, count, rule.threshold, sample, rule.severity))
+    return findings
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What each value of a column must be; `wrong` tells, never null, which are not."""
+
+    name: str
+    column: str
+    wrong: pl.Expr
+    threshold: str
+    severity: Severity = Severity.ERROR
+
+
+def _rules(spec: ColumnSpec) -> Iterator[_Rule]:
+    value = pl.col(spec.name)
     if not spec.null:
-        findings.append(mark("null", spec.name, len(values), values.null_count(), "never null", ["null"]))
-    if values.dtype.is_float():
-        broken = values.filter(values.is_finite().not_())
-        findings.append(
-            mark("finite", spec.name, len(values), len(broken), "no NaN, no infinity", broken[:3], Severity.WARNING)
-        )
+        yield _Rule("null", spec.name, value.is_null(), "never null")
+    if spec.dtype.is_float():
+        broken = value.is_finite().not_().fill_null(value=False)
+        yield _Rule("finite", spec.name, broken, "no NaN, no infinity", Severity.WARNING)
     if spec.low is not None or spec.high is not None:
         low, high = (-math.inf if spec.low is None else spec.low), (math.inf if spec.high is None else spec.high)
-        known = values.drop_nulls().drop_nans() if values.dtype.is_float() else values.drop_nulls()
-        outside = known.filter((known < low) | (known > high))
-        findings.append(mark("range", spec.name, len(values), len(outside), f"{low} to {high}", outside[:SAMPLE_MAX]))
-    return findings
+        outside = (value < low) | (value > high)
+        if spec.dtype.is_float():
+            outside &= value.is_not_nan()
+        yield _Rule("range", spec.name, outside.fill_null(value=False), f"{low} to {high}")
 
 
 def _check_keys(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: _Marker) -> list[Finding]:
@@ -230,7 +253,7 @@ class _Features:
     def __init__(self, columns: Sequence[ColumnSpec]) -> None:
         self._specs = [spec for spec in columns if spec.role is Role.FEATURE]
         self._digests = {spec.name: hashlib.blake2b(str(spec.dtype).encode()) for spec in self._specs}
-        self._values: dict[str, pl.Series | None] = {spec.name: None for spec in self._specs}
+        self._values: list[pl.DataFrame] = []  # of each date one row: of each feature a list of two values at most
         self._rows = 0
 
     def add(self, frame: pl.LazyFrame) -> None:
@@ -239,11 +262,9 @@ class _Features:
         sound = [spec.name for spec in self._specs if schema.get(spec.name) == spec.dtype]
         rows = frame.select(sound).collect()
         self._rows += rows.height
-        for name in sound:
-            self._digests[name].update(rows[name].hash(0).to_numpy().tobytes())
-            known = self._values[name]
-            two = rows[name].drop_nulls().unique(maintain_order=True).head(2)
-            self._values[name] = two if known is None else known.append(two).unique(maintain_order=True).head(2)
+        for hashed in rows.select(pl.all().hash(0)):
+            self._digests[hashed.name].update(hashed.to_numpy().tobytes())
+        self._values.append(rows.select(_two_of(pl.all())))
 
     def findings(self, mark: _Marker, warmed_up: bool) -> list[Finding]:
         """The verdicts."""
@@ -254,13 +275,15 @@ class _Features:
         unknown_severity = severity if warmed_up else Severity.WARNING
         found = []
         first: dict[bytes, str] = {}
-        for name, values in self._values.items():
-            count = 0 if values is None else len(values)
+        known = pl.concat(self._values, how="diagonal").select(_two_of(pl.all().explode())).row(0, named=True)
+        for name in self._digests:
+            values = known.get(name, [])
+            count = len(values)
             unknown, constant = (self._rows if count == number else 0 for number in (0, 1))
             found.append(
                 mark("never_known", name, self._rows, unknown, "known in some row" + few, ["null"], unknown_severity)
             )
-            sample = [f"always {values[0]}"] if values is not None and constant else []
+            sample = [f"always {values[0]}"] if constant else []
             found.append(
                 mark("constant_feature", name, self._rows, constant, "two distinct values" + few, sample, severity)
             )
@@ -270,3 +293,8 @@ class _Features:
                 rule = "differs from every other feature in some row" + few
                 found.append(mark("identical_features", name, self._rows, same, rule, [f"= {twin}"], severity))
         return found
+
+
+def _two_of(values: pl.Expr) -> pl.Expr:
+    """The first two distinct values, as one list."""
+    return values.drop_nulls().unique(maintain_order=True).head(2).implode()

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import inspect
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,16 +28,16 @@ def code_hash(stages: Iterable[AnyStage]) -> str:
 
     Only code counts: comments and layout do not (the syntax tree is hashed), docstrings do.
     """
-    seen = {source_file(stage) for stage in stages}
-    todo = sorted(seen)
+    code = {path: _read(path) for path in {source_file(stage) for stage in stages}}
+    todo = list(code.values())
     while todo:
-        for path in _imports(todo.pop().read_bytes()):
-            if path not in seen:
-                seen.add(path)
-                todo.append(path)
-    seen |= {path for path in map(_file_of, _MACHINERY) if path is not None}
+        for path in map(_file_of, todo.pop().imports):
+            if path is not None and path not in code:
+                code[path] = _read(path)
+                todo.append(code[path])
+    code |= {path: _read(path) for path in map(_file_of, _MACHINERY) if path is not None and path not in code}
     digest = hashlib.sha256()
-    for fingerprint in sorted(_fingerprint(path.name, path.read_bytes()) for path in seen):
+    for fingerprint in sorted(module.fingerprint for module in code.values()):
         digest.update(fingerprint.encode())
     return digest.hexdigest()
 
@@ -49,23 +50,36 @@ def source_file(stage: AnyStage) -> Path:
     return Path(inspect.getfile(function))
 
 
-@cache
-def _fingerprint(name: str, source: bytes) -> str:
-    return hashlib.sha256(f"{name}\0{ast.dump(ast.parse(source))}".encode()).hexdigest()
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What counts of one source file: a hash of its name and code, and what it imports of ours, modules or names."""
+
+    fingerprint: str
+    imports: tuple[str, ...]
+
+
+def _read(path: Path) -> _Code:
+    return _parse(path.name, path.read_bytes())
 
 
 @cache
-def _imports(source: bytes) -> tuple[Path, ...]:
+def _parse(name: str, source: bytes) -> _Code:
+    tree = ast.parse(source)
+    fingerprint = hashlib.sha256(f"{name}\0{ast.dump(tree)}".encode()).hexdigest()
+    return _Code(fingerprint, _imports(tree))
+
+
+def _imports(tree: ast.Module) -> tuple[str, ...]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    wanted = [name for name in names if name.startswith(_ROOMS)]
-    return tuple(found for found in map(_file_of, wanted) if found is not None)
+    return tuple(name for name in names if name.startswith(_ROOMS))
 
 
+@cache
 def _file_of(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,6 +22,8 @@ from ticklake.base.errors import UnavailableError, UsageError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.s3_access import remember_access
+from ticklake.silver.manifest import parse_manifest
+from ticklake.silver.recipe import resolve
 from ticklake.silver.work import DateTask, build_date
 
 _POOLS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
@@ -27,6 +31,10 @@ _CONNECT_TIMEOUT_S: Final = 20
 _WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: what a full session takes at most
 _POOLED_BYTES_MIN: Final = 64 << 20
 _THREADS_NAME: Final = "POLARS_MAX_THREADS"
+_MEMORY_NAME: Final = "_RJEM_MALLOC_CONF"  # of the allocator of Polars, jemalloc
+_KEEP_MEMORY: Final = "dirty_decay_ms:10000,muzzy_decay_ms:10000"
+"""Memory goes back to the system after ten seconds: else half of all pages that a date touches are fetched again and
+again, a tenth of the time of two processes. A process then holds 1.3 GiB at most with full sessions instead of 0.9."""
 
 Unit = Callable[..., bytes]
 Outcomes = Generator[tuple[DateTask, bytes], None, None]
@@ -34,6 +42,10 @@ Outcomes = Generator[tuple[DateTask, bytes], None, None]
 
 class Crew(Protocol):
     """Whoever runs the units of work of a build."""
+
+    def get_ready(self, manifest: str) -> None:
+        """Start what must be started, and go on meanwhile: `manifest` (YAML) is what the tasks will be about."""
+        ...
 
     def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
         """Run every task once; gives each with its outcome as it is done, in no particular order.
@@ -97,13 +109,16 @@ def workers_for(work_bytes: int) -> int:
 class _Alone:
     """This process."""
 
+    def get_ready(self, manifest: str) -> None:
+        """It is."""
+
     def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
         for task in tasks:
             yield task, unit(*task.arguments())
 
 
 class _Pool:
-    """Processes of this machine. They start with the first task and stay for the next ones."""
+    """Processes of this machine. They start when asked to get ready and stay for all tasks."""
 
     def __init__(self, workers: int, root: Place | None) -> None:
         self._workers = workers
@@ -112,15 +127,24 @@ class _Pool:
             self._prepare = partial(remember_access, root.store.bucket, root.store.access)
         self._executor: ProcessPoolExecutor | None = None
 
+    def get_ready(self, manifest: str) -> None:
+        """Start every process: it imports what it needs while this one plans."""
+        try:
+            executor = self._start()
+            with _settings_for_children():
+                for _ in range(self._workers):  # each call starts one process, as long as none is free
+                    executor.submit(settle_in, manifest)  # what is wrong with a recipe, every task says too
+        except BrokenProcessPool:
+            self.close()  # the tasks start it again
+
     def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
         waiting = {task.date: task for task in tasks}
         for _ in range(_POOLS_MAX):
-            if self._executor is None:
-                spawn = get_context("spawn")
-                self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=self._prepare)
             try:
-                with _one_thread_for_children():
-                    futures = {self._executor.submit(unit, *task.arguments()): task for task in waiting.values()}
+                executor = self._start()
+                with _settings_for_children():
+                    ordered = sorted(waiting.values(), key=lambda task: -task.bytes)  # no large one keeps all waiting
+                    futures = {executor.submit(unit, *task.arguments()): task for task in ordered}
                 for future in as_completed(futures):
                     content = future.result()
                     yield waiting.pop(futures[future].date), content
@@ -133,6 +157,12 @@ class _Pool:
             "more memory or fewer --workers, then build again"
         )
 
+    def _start(self) -> ProcessPoolExecutor:
+        if self._executor is None:
+            spawn = get_context("spawn")
+            self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=self._prepare)
+        return self._executor
+
     def close(self) -> None:
         """End the processes; what they have not begun is dropped."""
         if self._executor is not None:
@@ -140,19 +170,30 @@ class _Pool:
             self._executor = None
 
 
+def settle_in(manifest: str) -> None:
+    """Import and look up what every task of a manifest (YAML) needs, before the first task is there.
+
+    At its end the process goes as it is: no garbage collection looks at what it knows once more.
+    """
+    resolve(parse_manifest(manifest))
+    atexit.register(gc.freeze)
+
+
 @contextmanager
-def _one_thread_for_children() -> Iterator[None]:
-    """Processes that start meanwhile have one Polars thread: Polars reads this once, when it is imported."""
+def _settings_for_children() -> Iterator[None]:
+    """Processes that start meanwhile are set up for one date after the other; Polars reads this when it is imported."""
     environment = os.environ  # noqa: TID251, what children inherit is no setting of ours
-    before = environment.get(_THREADS_NAME)
-    environment[_THREADS_NAME] = "1"
+    wanted = {_THREADS_NAME: "1", _MEMORY_NAME: environment.get(_MEMORY_NAME, _KEEP_MEMORY)}
+    before = {name: environment.get(name) for name in wanted}
+    environment.update(wanted)
     try:
         yield
     finally:
-        if before is None:
-            del environment[_THREADS_NAME]
-        else:
-            environment[_THREADS_NAME] = before
+        for name, value in before.items():
+            if value is None:
+                del environment[name]
+            else:
+                environment[name] = value
 
 
 def check_scheduler(address: str, root: Place | None = None) -> None:
@@ -192,6 +233,9 @@ class _Cluster:
 
     distributed: Any
     client: Any
+
+    def get_ready(self, manifest: str) -> None:
+        """Its workers run already."""
 
     def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
         futures = {

@@ -42,6 +42,16 @@ class SessionInputs:
     files: Mapping[str, tuple[DataFile, ...]]
     warmup: Warmup
 
+    @property
+    def listed(self) -> list[tuple[str, int]]:
+        """Path and bytes of every file, each once, in order of paths."""
+        return sorted({(file.path, file.size_bytes) for files in self.files.values() for file in files})
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return sum(size_bytes for _, size_bytes in self.listed)
+
 
 def find_inputs(lake: Lake, recipe: Recipe, session: SessionWindow) -> SessionInputs:
     """Look for the files of a session and its look-back; reads no row.
@@ -75,11 +85,10 @@ class InputHasher:
             CorruptError: a file cannot be read.
             StoreUnavailableError: the store does not answer.
         """
-        listed = sorted({(file.path, file.size_bytes) for files in inputs.files.values() for file in files})
-        for path, size_bytes in listed:
+        for path, size_bytes in inputs.listed:
             if (path, size_bytes) not in self._known:
                 self._known[path, size_bytes] = _fixed(self._root, path)
-        return tuple(self._known[key] for key in listed)
+        return tuple(self._known[key] for key in inputs.listed)
 
 
 def inputs_hash(inputs: tuple[InputFile, ...]) -> str:
@@ -89,8 +98,7 @@ def inputs_hash(inputs: tuple[InputFile, ...]) -> str:
 
 def listing_hash(inputs: SessionInputs) -> str:
     """sha256 of paths and sizes: the same as long as nobody adds, merges or removes a file. Reads no file."""
-    listed = sorted({(file.path, file.size_bytes) for files in inputs.files.values() for file in files})
-    return hashlib.sha256("".join(f"{path}\0{size}\n" for path, size in listed).encode()).hexdigest()
+    return hashlib.sha256("".join(f"{path}\0{size}\n" for path, size in inputs.listed).encode()).hexdigest()
 
 
 def scan_inputs(lake: Lake, recipe: Recipe, inputs: SessionInputs) -> dict[str, pl.LazyFrame]:

@@ -38,6 +38,7 @@ class DateTask:
         staging: folder for the files of this build.
         code_hash: the code that must build it.
         listing: the input files it must be built from; see `inputs.listing_hash`.
+        bytes: of those files; no argument, large tasks begin first.
     """
 
     root: str
@@ -46,6 +47,7 @@ class DateTask:
     staging: str
     code_hash: str
     listing: str
+    bytes: int = 0
 
     @property
     def folder(self) -> Path:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import time
 from types import SimpleNamespace
 
 import msgspec
 import polars as pl
 import psutil
 import pytest
+from tests.integration.silver.toy import toy_manifest
 
 from ticklake.silver.crew import hire, workers_for
+from ticklake.silver.manifest import dump_manifest
 from ticklake.silver.work import DateTask
 
 GIB = 1 << 30
 MUCH = GIB
+MEMORY = "_RJEM_MALLOC_CONF"
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, *, cores: int, free_gib: float) -> None:
@@ -24,6 +29,11 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, cores: int, free_gib: float) -> 
 def describe(*arguments: str) -> bytes:
     """A unit of work: process and Polars threads."""
     return msgspec.json.encode((arguments[2], psutil.Process().pid, pl.thread_pool_size()))
+
+
+def clocked(*arguments: str) -> bytes:
+    """A unit of work: when it ran."""
+    return str(time.monotonic_ns()).encode()
 
 
 def test_a_process_for_each_core_with_memory_and_none_for_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +59,37 @@ def test_workers_have_one_thread_each_and_stay_for_the_next_tasks(monkeypatch: p
     assert worker != psutil.Process().pid
     assert {threads for _, _, threads in first + second} == {1}
     assert not psutil.pid_exists(worker)
+
+
+def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MEMORY, raising=False)
+    before = dict(os.environ)
+    with hire(workers=2) as crew:
+        crew.get_ready(dump_manifest(toy_manifest()))
+        started = {
+            child.pid: child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
+        }
+        assert len(started) == 2
+        environments = [child.environ() for child in started.values()]
+        ((_, content),) = crew.run([DateTask("", "", "a", "", "", "")], describe)
+    assert msgspec.json.decode(content)[1] in started
+    assert {own["POLARS_MAX_THREADS"] for own in environments} == {"1"}
+    assert all(own[MEMORY].startswith("dirty_decay_ms:") for own in environments)
+    assert dict(os.environ) == before
+
+
+def test_a_process_that_cannot_get_ready_says_so_with_its_tasks() -> None:
+    with hire(workers=1) as crew:
+        crew.get_ready("pipeline: nowhere\nversion: v\n")
+        ((_, content),) = crew.run([DateTask("", "", "a", "", "", "")], describe)
+    assert msgspec.json.decode(content)[0] == "a"
+
+
+def test_large_tasks_begin_first_and_equal_ones_in_their_order() -> None:
+    tasks = [DateTask("", "", day, "", "", "", size) for day, size in (("a", 1), ("b", 5), ("c", 9), ("d", 5))]
+    with hire(workers=1) as crew:
+        done = [task.date for task, _ in sorted(crew.run(tasks, clocked), key=lambda item: int(item[1]))]
+    assert done == ["c", "b", "d", "a"]
 
 
 def test_little_work_is_done_here() -> None:
