@@ -56,8 +56,13 @@ LONGEST_FIRST = (
 
 LONG = (
     "crash/test_kill_far_behind.py",
+    "crash/test_kill_syscalls.py",
     "crash/test_records_decisions.py",
+    "crash/test_records_kill.py",
     "crash/test_records_kills.py",
+    "crash/test_retention_kill.py",
+    "crash/test_sigterm.py",
+    "crash/test_silver_kill.py",
     "deploy/test_cluster.py",
     "deploy/test_compose_run.py",
     "deploy/test_container.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import itertools
 import shutil
 import time
@@ -109,7 +110,7 @@ class _Batch:
 
 
 async def _sink(payloads: list[bytes], folder: Path) -> dict[str, float]:
-    """Everything behind the connection, as the service runs it: the writer with its two threads."""
+    """Everything behind the connection, as the service runs it: the writer with its threads."""
     clock = SystemClock()
     lane = open_lane(folder)
     lane.new_incarnation(created_ns=1, reason="first")
@@ -117,6 +118,7 @@ async def _sink(payloads: list[bytes], folder: Path) -> dict[str, float]:
     writer = LaneWriter(lane, policy, clock=clock, metrics=Metrics(version="bench"))
     room = asyncio.Event()
     writer.on_room(room.set)
+    gc.freeze()  # as `ticklake serve` when it is ready
     begin_s = time.perf_counter()
     async with asyncio.timeout(_TIMEOUT_S), asyncio.TaskGroup() as group:
         running = group.create_task(writer.run())
