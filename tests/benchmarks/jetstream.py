@@ -16,7 +16,10 @@ from ticklake.testing.nats_config import ServerOptions, SyncMode
 from ticklake.testing.nats_server import NatsServer
 
 _AGAINST = "nats-py push callback that counts"
-_NOTE = "both from connect on; ours to the last synced file"
+_NOTE = (
+    "both from connect on; ours to the last synced file, without acks while far behind; "
+    "the counter acks every 20,000, which is faster than its ways without acks"
+)
 
 
 def measure(scale: Scale) -> Iterator[Figure]:

@@ -76,7 +76,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         "silver build, peak memory of a process", [build["MiB"] for build in builds], unit="MiB", below=PEAK_MIB_MAX
     )
     pairs = in_turns(
-        min(scale.rounds, 3),
+        scale.rounds,
         lambda: _build(many, workers=1)["build_s"],
         lambda: _build(many, workers=2)["build_s"],
     )
