@@ -55,7 +55,9 @@ LONGEST_FIRST = (
 """Files that take longest, in the order in which they begin: no worker shall end alone with one of them."""
 
 LONG = (
+    "crash/test_disk_errors.py",
     "crash/test_kill_far_behind.py",
+    "crash/test_kill_random.py",
     "crash/test_kill_syscalls.py",
     "crash/test_records_decisions.py",
     "crash/test_records_kill.py",
@@ -70,6 +72,8 @@ LONG = (
     "integration/silver/test_engine_cluster.py",
     "integration/test_delta_races.py",
     "integration/test_traces.py",
+    "nats/test_connection_faults.py",
+    "nats/test_stream_faults.py",
     "s3",
     "security/test_permissions.py",
     "security/test_planted_secrets.py",
