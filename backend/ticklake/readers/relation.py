@@ -83,9 +83,9 @@ def relation_of(spec: TableSpec) -> Relation:
 
 def polars_schema(schema: pa.Schema) -> pl.Schema:
     """Polars types of an Arrow schema."""
-    frame = pl.from_arrow(schema.empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame.schema
+    return pl.Schema(
+        schema
+    )  # not by way of an empty table: making one costs the import of pandas where it is installed
 
 
 def hive_schema(relation: Relation, root: Place) -> dict[str, pl.DataType]:
