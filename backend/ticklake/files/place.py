@@ -6,12 +6,14 @@ import os
 import posixpath
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ticklake.base.errors import ConfigError, UsageError
-from ticklake.base.settings import Settings
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.s3_access import S3Access, remember_access, s3_access
+
+if TYPE_CHECKING:
+    from ticklake.base.settings import Settings
 
 Place: TypeAlias = Path | ObjectPath
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ticklake.base.settings import load_settings
-from ticklake.base.settings_groups import S3Settings
+if TYPE_CHECKING:
+    from ticklake.base.settings_groups import S3Settings
 
 _known: dict[str, S3Access] = {}  # by bucket: what this process was told
 
@@ -89,4 +89,9 @@ def known_access(bucket: str) -> S3Access:
     Raises:
         ConfigError: the settings are needed and wrong.
     """
-    return _known.get(bucket) or s3_access(load_settings().s3)
+    known = _known.get(bucket)
+    if known is not None:
+        return known
+    from ticklake.base.settings import load_settings  # a quarter of the imports of a worker, which was told
+
+    return s3_access(load_settings().s3)

@@ -12,7 +12,6 @@ import polars as pl
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.readers.bronze import BronzeReader
-from ticklake.readers.gold import GoldReader
 from ticklake.readers.listing import DataFile, list_files
 from ticklake.readers.place import find_place
 from ticklake.readers.quarantine import NAME as QUARANTINE
@@ -26,6 +25,7 @@ from ticklake.schema.lookup import TableCatalog
 
 if TYPE_CHECKING:
     from ticklake.catalog.lake_catalog import LakeCatalog
+    from ticklake.readers.gold import GoldReader
 
 
 def open_lake(data_root: Place | str | None = None, *, tables: TableCatalog | None = None) -> Lake:
@@ -46,16 +46,17 @@ class Lake:
 
     Attributes:
         data_root: its place, absolute.
+        table_catalog: which tables are declared.
     """
 
     def __init__(self, data_root: Place, tables: TableCatalog) -> None:
         self.data_root = data_root
-        self._tables = tables
+        self.table_catalog = tables
 
     @cached_property
     def bronze(self) -> BronzeReader:
         """Market events: by symbol and time, of the front month, sampled."""
-        return BronzeReader(self.data_root, tables=self._tables)
+        return BronzeReader(self.data_root, tables=self.table_catalog)
 
     @cached_property
     def silver(self) -> SilverReader:
@@ -65,14 +66,16 @@ class Lake:
     @cached_property
     def gold(self) -> GoldReader:
         """Live signals and training sets."""
-        return GoldReader(self.data_root, tables=self._tables)
+        from ticklake.readers.gold import GoldReader  # it knows the catalog of training sets
+
+        return GoldReader(self.data_root, tables=self.table_catalog)
 
     @cached_property
     def catalog(self) -> LakeCatalog:
         """The declared tables, datasets, runs, artifacts, rules and lineage."""
         from ticklake.catalog.lake_catalog import LakeCatalog  # a sixth of the imports, and most readers do without
 
-        return LakeCatalog(self.data_root, self._tables)
+        return LakeCatalog(self.data_root, self.table_catalog)
 
     def scan(
         self,
@@ -103,12 +106,12 @@ class Lake:
         """
         from ticklake.readers.sql import run_sql  # DuckDB is large, and most readers do without
 
-        relations = [relation_of(spec) for spec in self._tables]
+        relations = [relation_of(spec) for spec in self.table_catalog]
         return run_sql(self.data_root, [*relations, relation_of_quarantine()], query)
 
     def tables(self) -> list[str]:
         """Names of the declared tables that hold at least one file."""
-        return [spec.name for spec in self._tables if self.files(spec.name)]
+        return [spec.name for spec in self.table_catalog if self.files(spec.name)]
 
     def files(self, table: str) -> list[DataFile]:
         """The data files of a table (or of `quarantine`), in order of their paths; empty when there are none."""
@@ -123,8 +126,8 @@ class Lake:
         """
         if table == QUARANTINE:
             return relation_of_quarantine()
-        spec = self._tables.find(table) or self._tables.by_folder(table)
-        return relation_of(spec or self._tables.get(table))
+        spec = self.table_catalog.find(table) or self.table_catalog.by_folder(table)
+        return relation_of(spec or self.table_catalog.get(table))
 
     def verify(
         self, *, state_dir: Path | str | None = None, table: str | None = None, deep: bool = False
@@ -141,4 +144,4 @@ class Lake:
         root = self.data_root
         if state_dir is None and not isinstance(root, ObjectPath) and (root / "_state").is_dir():
             state_dir = root / "_state"
-        return verify_lake(self.data_root, state_dir, table, deep, tables=self._tables)
+        return verify_lake(self.data_root, state_dir, table, deep, tables=self.table_catalog)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from ticklake.base.settings import load_settings
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place, lake_place, place_of
 from ticklake.schema.lookup import BUILTIN_TABLES, TableCatalog
@@ -20,6 +19,8 @@ def find_place(data_root: Place | str | None, tables: TableCatalog | None) -> tu
     """
     if data_root is not None and tables is not None:
         return place_of(data_root), tables
+    from ticklake.base.settings import load_settings  # a quarter of the imports of a worker, which was told both
+
     settings = load_settings(data_root=data_root if data_root is None else os.fspath(data_root))
     if tables is None:
         tables = TableCatalog((*BUILTIN_TABLES, *parse_user_tables(settings.tables)))

@@ -29,7 +29,7 @@ from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus, InputFile, VersionState, VersionStatus
 from ticklake.silver.result import BuildResult, DateResult, Outcome
 from ticklake.silver.second_pass import run_second_pass
-from ticklake.silver.work import DateTask, decode_outcome
+from ticklake.silver.work import DateTask, build_date, decode_outcome
 
 RUN_KIND: Final = "silver_build"
 
@@ -192,6 +192,7 @@ class _Build:
         tasks = [
             DateTask(
                 str(self._lake.data_root),
+                self._lake.table_catalog,
                 text,
                 plan.date,
                 str(staging),
@@ -205,7 +206,7 @@ class _Build:
         for plan in work:
             if plan.base.status is not DateStatus.BUILT:
                 self._publish(plan, plan.base, {}, len(work))
-        with closing(crew.run(tasks)) as outcomes:
+        with closing(crew.run(tasks, build_date)) as outcomes:
             for task, content in outcomes:
                 made = decode_outcome(content)
                 plan = plans[task.date]

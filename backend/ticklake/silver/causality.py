@@ -43,7 +43,6 @@ from ticklake.base.errors import CheckFailedError, TickLakeError, UsageError
 from ticklake.schema.session import SessionWindow
 from ticklake.silver.certificate import Certificate as Certificate
 from ticklake.silver.certificate import Trial, Variant, Violation, make_certificate
-from ticklake.silver.certificate import merge_certificates as merge_certificates
 from ticklake.silver.frames import Frames
 from ticklake.silver.tamper import Futures, absurd_after, thinned, time_of
 
@@ -92,6 +91,7 @@ def certify(
     density: float = 1.0,
     built: pl.DataFrame | None = None,
     all_rows: bool = False,
+    piece: tuple[int, int] = (0, 1),
     threads: int | None = None,
 ) -> Certificate:
     """Try the pipeline of one session with other futures.
@@ -109,11 +109,12 @@ def certify(
         density: share of the input rows to use, see `density_for`.
         built: the primary frame that the build made of the same inputs; cuts are drawn from its events then.
         all_rows: try one more cut, an early one, with every row before it, and compare with `built`.
+        piece: which piece of the rebuilds to try (from 0), of how many; all pieces, in order, are the same rebuilds.
         threads: rebuilds at the same time; None for two, for one where Polars itself has one. Small ones leave the
             cores of one another idle.
 
     Returns:
-        the certificate of this session. Without any event nothing was compared, and it has not passed.
+        the certificate of this session, or its piece. Without any event nothing was compared, and it has not passed.
 
     Raises:
         UsageError: an input has no event time, or the primary frame lacks a column.
@@ -139,6 +140,8 @@ def certify(
         cut_ns = _strata(moments[: max(1, round(len(moments) * _EARLY_SHARE))], 1, draw)[0]
         other = partial(absurd_after, inputs, cut_ns)
         plan.append(partial(judge.try_cut, published, other, cut_ns, Variant.ABSURD, 1.0))
+    number, pieces = piece
+    plan = plan[number * len(plan) // pieces : (number + 1) * len(plan) // pieces]
     with ThreadPoolExecutor(threads or min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(lambda trial: trial(), plan))
     trials = tuple(trial for trial, _ in outcomes)

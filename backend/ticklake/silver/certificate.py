@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -107,9 +107,8 @@ def make_certificate(
     )
 
 
-def merge_certificates(certificates: Mapping[str, Certificate]) -> Certificate:
-    """One certificate of a whole build from those of its dates, in order of dates."""
-    ordered = [certificates[date] for date in sorted(certificates)]
+def merge_certificates(ordered: Sequence[Certificate]) -> Certificate:
+    """One certificate of a whole build from those of its dates, in their order, or of their pieces."""
     return make_certificate(
         tuple(dict.fromkeys(column for each in ordered for column in each.columns)),
         tuple(trial for each in ordered for trial in each.trials),

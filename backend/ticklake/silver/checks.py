@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from itertools import groupby
 from typing import Any, Final
 
@@ -194,19 +195,22 @@ class _Rule:
     severity: Severity = Severity.ERROR
 
 
-def _rules(spec: ColumnSpec) -> Iterator[_Rule]:
+@cache
+def _rules(spec: ColumnSpec) -> tuple[_Rule, ...]:
     value = pl.col(spec.name)
+    rules = []
     if not spec.null:
-        yield _Rule("null", spec.name, value.is_null(), "never null")
+        rules.append(_Rule("null", spec.name, value.is_null(), "never null"))
     if spec.dtype.is_float():
         broken = value.is_finite().not_().fill_null(value=False)
-        yield _Rule("finite", spec.name, broken, "no NaN, no infinity", Severity.WARNING)
+        rules.append(_Rule("finite", spec.name, broken, "no NaN, no infinity", Severity.WARNING))
     if spec.low is not None or spec.high is not None:
         low, high = (-math.inf if spec.low is None else spec.low), (math.inf if spec.high is None else spec.high)
         outside = (value < low) | (value > high)
         if spec.dtype.is_float():
             outside &= value.is_not_nan()
-        yield _Rule("range", spec.name, outside.fill_null(value=False), f"{low} to {high}")
+        rules.append(_Rule("range", spec.name, outside.fill_null(value=False), f"{low} to {high}"))
+    return tuple(rules)
 
 
 def _check_keys(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: _Marker) -> list[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import socket
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import psutil
@@ -22,35 +20,64 @@ from ticklake.base.errors import UnavailableError, UsageError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.s3_access import remember_access
-from ticklake.silver.manifest import parse_manifest
-from ticklake.silver.recipe import resolve
-from ticklake.silver.work import DateTask, build_date
+from ticklake.silver.work import settle_in
 
 _POOLS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
 _CONNECT_TIMEOUT_S: Final = 20
-_WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: what a full session takes at most
+_WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: a full session takes 0.9, a busier one more
 _POOLED_BYTES_MIN: Final = 64 << 20
 _THREADS_NAME: Final = "POLARS_MAX_THREADS"
 _MEMORY_NAME: Final = "_RJEM_MALLOC_CONF"  # of the allocator of Polars, jemalloc
-_KEEP_MEMORY: Final = "dirty_decay_ms:10000,muzzy_decay_ms:10000"
-"""Memory goes back to the system after ten seconds: else half of all pages that a date touches are fetched again and
-again, a tenth of the time of two processes. A process then holds 1.3 GiB at most with full sessions instead of 0.9."""
+_KEEP_MEMORY: Final = "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1"
+"""One arena for all threads, and what was freed is kept for the next date. With an arena for each thread every other
+date fetches the pages of its book anew, a third of its time, and the process grows to 1.5 GiB instead of 0.9."""
 
 Unit = Callable[..., bytes]
-Outcomes = Generator[tuple[DateTask, bytes], None, None]
+
+
+class Task(Protocol):
+    """What a unit of work is to do, in values that travel to any process."""
+
+    @property
+    def key(self) -> str:
+        """Tells it from every other task that is under way anywhere."""
+        ...
+
+    @property
+    def date(self) -> str:
+        """YYYY-MM-DD."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """How much it reads; large tasks begin first."""
+        ...
+
+    def arguments(self) -> tuple[object, ...]:
+        """For the unit of work."""
+        ...
+
+
+AnyTask = TypeVar("AnyTask", bound=Task)
+Outcomes = Generator[tuple[AnyTask, bytes], None, None]
 
 
 class Crew(Protocol):
     """Whoever runs the units of work of a build."""
 
+    @property
+    def width(self) -> int:
+        """How many tasks run at the same time."""
+        ...
+
     def get_ready(self, manifest: str) -> None:
         """Start what must be started, and go on meanwhile: `manifest` (YAML) is what the tasks will be about."""
         ...
 
-    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
+    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
         """Run every task once; gives each with its outcome as it is done, in no particular order.
 
-        A task whose process dies is run again. `unit` is importable and takes `DateTask.arguments()`.
+        A task whose process dies is run again. `unit` is importable and takes the `arguments()` of a task.
 
         Raises:
             UnavailableError: processes die again and again, or the cluster does not answer.
@@ -109,10 +136,12 @@ def workers_for(work_bytes: int) -> int:
 class _Alone:
     """This process."""
 
+    width: Final = 1
+
     def get_ready(self, manifest: str) -> None:
         """It is."""
 
-    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
+    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
         for task in tasks:
             yield task, unit(*task.arguments())
 
@@ -121,7 +150,7 @@ class _Pool:
     """Processes of this machine. They start when asked to get ready and stay for all tasks."""
 
     def __init__(self, workers: int, root: Place | None) -> None:
-        self._workers = workers
+        self.width = workers
         self._prepare: Callable[[], None] | None = None
         if isinstance(root, ObjectPath):
             self._prepare = partial(remember_access, root.store.bucket, root.store.access)
@@ -132,13 +161,13 @@ class _Pool:
         try:
             executor = self._start()
             with _settings_for_children():
-                for _ in range(self._workers):  # each call starts one process, as long as none is free
+                for _ in range(self.width):  # each call starts one process, as long as none is free
                     executor.submit(settle_in, manifest)  # what is wrong with a recipe, every task says too
         except BrokenProcessPool:
             self.close()  # the tasks start it again
 
-    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
-        waiting = {task.date: task for task in tasks}
+    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
+        waiting = {task.key: task for task in tasks}
         for _ in range(_POOLS_MAX):
             try:
                 executor = self._start()
@@ -147,20 +176,21 @@ class _Pool:
                     futures = {executor.submit(unit, *task.arguments()): task for task in ordered}
                 for future in as_completed(futures):
                     content = future.result()
-                    yield waiting.pop(futures[future].date), content
+                    yield waiting.pop(futures[future].key), content
             except BrokenProcessPool:
                 self.close()
                 continue
             return
+        unfinished = sorted({task.date for task in waiting.values()})
         raise UnavailableError(
-            f"worker processes died {_POOLS_MAX} times, last with {', '.join(sorted(waiting))} unfinished; give them "
-            "more memory or fewer --workers, then build again"
+            f"worker processes died {_POOLS_MAX} times, last with {', '.join(unfinished)} unfinished; give them more "
+            "memory or fewer --workers, then build again"
         )
 
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
             spawn = get_context("spawn")
-            self._executor = ProcessPoolExecutor(self._workers, spawn, initializer=self._prepare)
+            self._executor = ProcessPoolExecutor(self.width, spawn, initializer=self._prepare)
         return self._executor
 
     def close(self) -> None:
@@ -168,15 +198,6 @@ class _Pool:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
-
-
-def settle_in(manifest: str) -> None:
-    """Import and look up what every task of a manifest (YAML) needs, before the first task is there.
-
-    At its end the process goes as it is: no garbage collection looks at what it knows once more.
-    """
-    resolve(parse_manifest(manifest))
-    atexit.register(gc.freeze)
 
 
 @contextmanager
@@ -234,14 +255,16 @@ class _Cluster:
     distributed: Any
     client: Any
 
+    @property
+    def width(self) -> int:
+        threads: dict[str, int] = self.client.nthreads()
+        return max(1, sum(threads.values()))
+
     def get_ready(self, manifest: str) -> None:
         """Its workers run already."""
 
-    def run(self, tasks: Sequence[DateTask], unit: Unit = build_date) -> Outcomes:
-        futures = {
-            self.client.submit(unit, *task.arguments(), key=f"{task.staging}/{task.date}", pure=False): task
-            for task in tasks
-        }
+    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
+        futures = {self.client.submit(unit, *task.arguments(), key=task.key, pure=False): task for task in tasks}
         try:
             for future in self.distributed.as_completed(futures, loop=self.client.loop):
                 yield futures[future], future.result()

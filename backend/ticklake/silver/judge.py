@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from functools import partial
 from typing import Final
 
-import msgspec
-
 from ticklake.base.clock import Clock
-from ticklake.base.errors import CheckFailedError
 from ticklake.files.engines import scan_files
-from ticklake.files.place import place_of
-from ticklake.readers.lake import Lake, open_lake
-from ticklake.schema.session import session_window
-from ticklake.silver.causality import Certificate, certify, density_for, merge_certificates, share_cuts
+from ticklake.files.side_by_side import side_by_side
+from ticklake.readers.lake import Lake
+from ticklake.silver.certificate import Certificate
 from ticklake.silver.checks import Finding, check_version
 from ticklake.silver.crew import Crew
-from ticklake.silver.feature_run import feature_pipeline
+from ticklake.silver.draw import draw_certificate
 from ticklake.silver.folder import VersionFolder
-from ticklake.silver.frames import Frames
-from ticklake.silver.inputs import find_inputs, scan_inputs
-from ticklake.silver.manifest import dump_manifest, parse_manifest
-from ticklake.silver.pipeline import OUTPUTS, PRIMARY, run_pipeline
-from ticklake.silver.recipe import Recipe, resolve
+from ticklake.silver.pipeline import OUTPUTS
+from ticklake.silver.recipe import Recipe
 from ticklake.silver.record import DateRecord, DateStatus
-from ticklake.silver.stage import Role
 from ticklake.silver.validation import Validation, write_validation
-from ticklake.silver.work import DateTask
 
 _NAMED_MAX: Final = 3
 
@@ -88,90 +77,17 @@ def judge_version(
 
 
 def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord]) -> list[Finding]:
-    """Every check over every output file of every date."""
+    """Every check over every output file of every date; the kinds of files side by side."""
     reasons = {day: record.reason for day, record in records.items() if record.status is not DateStatus.BUILT}
-    findings: list[Finding] = []
-    for table in OUTPUTS.values():
-        if table not in recipe.columns:
-            continue
-        paths = {
-            day: folder.data_path(day, file.name)
-            for day, record in records.items()
-            for file in record.files
-            if file.name == f"{table}.parquet"
-        }
-        frames = {day: scan_files([path]) for day, path in paths.items()}
-        findings += check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table)
-    return findings
 
+    def check(table: str) -> list[Finding]:
+        name = f"{table}.parquet"
+        days = [day for day, record in records.items() if any(file.name == name for file in record.files)]
+        frames = {day: scan_files([folder.data_path(day, name)]) for day in days}
+        return check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table)
 
-def draw_certificate(lake: Lake, recipe: Recipe, records: Mapping[str, DateRecord], crew: Crew) -> Certificate | None:
-    """The certificate of a version, its cuts shared out over the built dates; None when there is no built date."""
-    built = [day for day, record in records.items() if record.status is DateStatus.BUILT]
-    wanted = recipe.manifest.certificate
-    if not built or not wanted.cuts:
-        return None
-    shares = {day: cuts for day, cuts in share_cuts(built, wanted.cuts, wanted.seed).items() if cuts}
-    published = VersionFolder(lake.data_root, recipe.manifest.version)
-    chosen = sorted(shares)[wanted.seed % len(shares)]  # one date is tried with every row, as it was published
-    signals = {day: str(published.data_path(day, f"{OUTPUTS[PRIMARY]}.parquet")) for day in shares}
-    unit = partial(certify_date, shares, signals, chosen, density_for(len(built), wanted.cuts), wanted.seed)
-    text = dump_manifest(recipe.manifest)
-    tasks = [DateTask(str(lake.data_root), text, day, "certificate", recipe.code_hash, "") for day in shares]
-    drawn = {task.date: msgspec.json.decode(content, type=Certificate) for task, content in crew.run(tasks, unit)}
-    return merge_certificates({day: drawn[day] for day in sorted(drawn)})
-
-
-def certify_date(
-    shares: Mapping[str, int],
-    signals: Mapping[str, str],
-    chosen: str,
-    density: float,
-    seed: int,
-    root: str,
-    manifest: str,
-    day: str,
-    *rest: str,
-) -> bytes:
-    """Draw one date's share of the certificate; a unit of work like `work.build_date`. Gives it as JSON.
-
-    Args:
-        shares: date -> how many cuts.
-        signals: date -> its published signals.
-        chosen: the date that is tried with every row, too.
-        density: share of the rows to use otherwise.
-        seed: of the draw.
-        root: the data root.
-        manifest: the full manifest, as YAML.
-        day: the date, YYYY-MM-DD.
-        rest: the other arguments of a task, not needed here.
-    """
-    del rest
-    recipe = resolve(parse_manifest(manifest))
-    lake = open_lake(place_of(root))
-    session = session_window(recipe.manifest.calendar, date.fromisoformat(day))
-    if session is None:
-        raise CheckFailedError(f"{day} was built and has no session now; the calendar changed, build again")
-    pipeline = feature_pipeline(recipe.pipeline, recipe.parameters)
-    inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
-
-    def run(frames: Frames) -> Frames:
-        return run_pipeline(pipeline, frames, recipe.parameters, session)
-
-    features = [spec.name for spec in recipe.columns[OUTPUTS[PRIMARY]] if spec.role is Role.FEATURE]
-    certificate = certify(
-        run,
-        inputs,
-        session,
-        primary=PRIMARY,
-        features=features,
-        cuts=shares[day],
-        seed=seed,
-        density=density,
-        built=scan_files([place_of(signals[day])]).collect(),
-        all_rows=day == chosen,
-    )
-    return msgspec.json.encode(certificate)
+    found = side_by_side(check, [table for table in OUTPUTS.values() if table in recipe.columns])
+    return [finding for findings in found for finding in findings]
 
 
 def _why_uncertified(certificate: Certificate | None) -> str:

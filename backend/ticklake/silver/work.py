@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from ticklake.base.errors import CorruptError, NoDataError, RetryableError, Unav
 from ticklake.files.atomic import replace
 from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
+from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.session import session_window
 from ticklake.silver.encode import encode_frame
 from ticklake.silver.inputs import find_inputs, listing_hash, missing_rows, scan_inputs
@@ -29,10 +32,11 @@ _OF_THE_DATE: Final = (StageFailedError, CorruptError, NoDataError, RetryableErr
 
 @dataclass(frozen=True, slots=True)
 class DateTask:
-    """One date to build, in words that travel to any process.
+    """One date to build, in values that travel to any process.
 
     Attributes:
         root: the data root, absolute.
+        tables: the catalog of tables.
         manifest: the full manifest, as YAML.
         date: YYYY-MM-DD.
         staging: folder for the files of this build.
@@ -42,6 +46,7 @@ class DateTask:
     """
 
     root: str
+    tables: TableCatalog
     manifest: str
     date: str
     staging: str
@@ -54,13 +59,29 @@ class DateTask:
         """Where the date's files are staged."""
         return Path(self.staging) / self.date
 
-    def arguments(self) -> tuple[str, str, str, str, str, str]:
+    @property
+    def key(self) -> str:
+        """No two builds share a staging folder."""
+        return str(self.folder)
+
+    def arguments(self) -> tuple[object, ...]:
         """For `build_date`."""
-        return self.root, self.manifest, self.date, self.staging, self.code_hash, self.listing
+        return self.root, self.tables, self.manifest, self.date, self.staging, self.code_hash, self.listing
 
 
-def build_date(root: str, manifest: str, date_text: str, staging: str, code_hash: str, listing: str) -> bytes:
-    """Build one date into staging; arguments as in `DateTask`, all text.
+def settle_in(manifest: str) -> None:
+    """Import and look up what every task of a manifest (YAML) needs, before the first task is there.
+
+    At its end the process goes as it is: no garbage collection looks at what it knows once more.
+    """
+    resolve(parse_manifest(manifest))
+    atexit.register(gc.freeze)
+
+
+def build_date(
+    root: str, tables: TableCatalog, manifest: str, date_text: str, staging: str, code_hash: str, listing: str
+) -> bytes:
+    """Build one date into staging; arguments as in `DateTask`.
 
     Returns:
         the record as JSON, without inputs and hashes: status, reason, rows, files.
@@ -77,7 +98,7 @@ def build_date(root: str, manifest: str, date_text: str, staging: str, code_hash
             "install the same ticklake and stage files on every worker"
         )
     try:
-        lake = open_lake(place_of(root))  # a bucket as this process was told, whatever its settings say
+        lake = open_lake(place_of(root), tables=tables)  # a bucket as this process was told, whatever its settings say
         record = _build(lake, recipe, date_text, Path(staging) / date_text, listing)
     except UnavailableError:
         raise  # no fault of the date

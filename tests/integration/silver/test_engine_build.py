@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ from ticklake.base.clock import SystemClock
 from ticklake.base.errors import NoDataError, RetryableError, UsageError
 from ticklake.catalog.lineage import Lineage
 from ticklake.catalog.runs import RunRegistry
+from ticklake.schema.lookup import TableCatalog
 from ticklake.silver.builder import SilverFeatureBuilder
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.lease import hold_version
@@ -48,6 +50,19 @@ def test_a_lake_that_was_deleted_and_made_again_is_built_by_the_same_process(tmp
         assert builder.build_feature_set(toy_manifest()).status == "complete"
         assert builder.load_features("v1")["date"].n_unique() == days
         shutil.rmtree(tmp_path / "lake")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_whoever_builds_knows_the_tables_that_the_builder_was_given(tmp_path: Path, workers: int) -> None:
+    toy_lake(tmp_path, 1)
+    known = TableCatalog()
+    own = replace(known.get("futures.trades"), name="desk.trades", subject="desk.trades", stream="DESK")
+    (tmp_path / own.folder).parent.mkdir(parents=True)
+    (tmp_path / known.get("futures.trades").folder).rename(tmp_path / own.folder)
+    builder = SilverFeatureBuilder(tmp_path, tables=TableCatalog((*known, own)))
+    manifest = toy_manifest(tables={"bronze_trades": "desk.trades"})
+    result = builder.build_feature_set(manifest, workers=workers)
+    assert (result.status, result.errors, result.certificate_passed) == ("complete", (), True)
 
 
 def test_a_build_writes_the_version_that_the_contract_shows(tmp_path: Path) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import polars as pl
 import psutil
 import pytest
-from tests.integration.silver.toy import toy_manifest
+from tests.integration.silver.toy import toy_lake, toy_manifest
 
+from ticklake.schema.lookup import TableCatalog
 from ticklake.silver.crew import hire, workers_for
 from ticklake.silver.manifest import dump_manifest
 from ticklake.silver.work import DateTask
 
+REPOSITORY = Path(__file__).parents[3]
 GIB = 1 << 30
+TABLES = TableCatalog()
 MUCH = GIB
 MEMORY = "_RJEM_MALLOC_CONF"
 
@@ -26,12 +32,12 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, cores: int, free_gib: float) -> 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(free_gib * GIB)))
 
 
-def describe(*arguments: str) -> bytes:
+def describe(*arguments: object) -> bytes:
     """A unit of work: process and Polars threads."""
-    return msgspec.json.encode((arguments[2], psutil.Process().pid, pl.thread_pool_size()))
+    return msgspec.json.encode((arguments[3], psutil.Process().pid, pl.thread_pool_size()))
 
 
-def clocked(*arguments: str) -> bytes:
+def clocked(*arguments: object) -> bytes:
     """A unit of work: when it ran."""
     return str(time.monotonic_ns()).encode()
 
@@ -50,7 +56,7 @@ def test_a_process_for_each_core_with_memory_and_none_for_little_work(monkeypatc
 
 def test_workers_have_one_thread_each_and_stay_for_the_next_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARS_MAX_THREADS", "3")
-    tasks = [DateTask("", "", day, "", "", "") for day in ("a", "b", "c")]
+    tasks = [DateTask("", TABLES, "", day, "", "", "") for day in ("a", "b", "c")]
     with hire(workers=1) as crew:
         first = [msgspec.json.decode(content) for _, content in crew.run(tasks, describe)]
         second = [msgspec.json.decode(content) for _, content in crew.run(tasks[:1], describe)]
@@ -71,28 +77,48 @@ def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monk
         }
         assert len(started) == 2
         environments = [child.environ() for child in started.values()]
-        ((_, content),) = crew.run([DateTask("", "", "a", "", "", "")], describe)
+        ((_, content),) = crew.run([DateTask("", TABLES, "", "a", "", "", "")], describe)
     assert msgspec.json.decode(content)[1] in started
     assert {own["POLARS_MAX_THREADS"] for own in environments} == {"1"}
-    assert all(own[MEMORY].startswith("dirty_decay_ms:") for own in environments)
+    assert all(own[MEMORY].startswith("narenas:1,") for own in environments)
     assert dict(os.environ) == before
 
 
 def test_a_process_that_cannot_get_ready_says_so_with_its_tasks() -> None:
     with hire(workers=1) as crew:
         crew.get_ready("pipeline: nowhere\nversion: v\n")
-        ((_, content),) = crew.run([DateTask("", "", "a", "", "", "")], describe)
+        ((_, content),) = crew.run([DateTask("", TABLES, "", "a", "", "", "")], describe)
     assert msgspec.json.decode(content)[0] == "a"
 
 
 def test_large_tasks_begin_first_and_equal_ones_in_their_order() -> None:
-    tasks = [DateTask("", "", day, "", "", "", size) for day, size in (("a", 1), ("b", 5), ("c", 9), ("d", 5))]
+    tasks = [DateTask("", TABLES, "", day, "", "", "", size) for day, size in (("a", 1), ("b", 5), ("c", 9), ("d", 5))]
     with hire(workers=1) as crew:
         done = [task.date for task, _ in sorted(crew.run(tasks, clocked), key=lambda item: int(item[1]))]
     assert done == ["c", "b", "d", "a"]
 
 
+BUILD = """
+import sys
+from tests.integration.silver.toy import toy_lake, toy_manifest
+from ticklake.schema.lookup import TableCatalog
+from ticklake.silver.builder import SilverFeatureBuilder
+
+result = SilverFeatureBuilder(sys.argv[1], tables=TableCatalog()).build_feature_set(toy_manifest(), workers=0)
+print(result.status, *(name for name in ("pandas", "pydantic", "duckdb") if name in sys.modules))
+"""
+
+
+def test_a_build_imports_neither_pandas_nor_the_settings_when_it_is_told_everything(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 1)
+    command = [sys.executable, "-c", BUILD, str(tmp_path)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["complete"]
+
+
 def test_little_work_is_done_here() -> None:
     with hire(work_bytes=1000) as crew:
-        ((_, content),) = crew.run([DateTask("", "", "a", "", "", "")], describe)
+        ((_, content),) = crew.run([DateTask("", TABLES, "", "a", "", "", "")], describe)
     assert msgspec.json.decode(content)[1] == psutil.Process().pid

@@ -9,8 +9,8 @@ import pytest
 from tests.unit.silver.small_market import market_of, session, simulate
 
 from ticklake.base.errors import CheckFailedError, RejectedError, UsageError
-from ticklake.silver.causality import certify, density_for, merge_certificates, share_cuts
-from ticklake.silver.certificate import Variant
+from ticklake.silver.causality import Run, certify, density_for, share_cuts
+from ticklake.silver.certificate import Certificate, Variant, merge_certificates
 from ticklake.silver.frames import Frames
 from ticklake.silver.tamper import ABSURD_REACH_NS, NEAR_NS, Futures, absurd_after, thinned
 
@@ -130,13 +130,30 @@ def test_certificates_of_dates_become_one():
     good = certify(honest, simulate(), session(), features=["mean"], cuts=2, seed=1)
     bad = certify(leaking, simulate(), session(), features=["mean"], cuts=2, seed=1)
     other = replace(bad, trials=tuple(replace(trial, date="2026-11-23") for trial in bad.trials))
-    both = merge_certificates({"2026-11-23": other, "2026-11-20": good})
+    both = merge_certificates([good, other])
     assert not both.passed
     assert both.cuts == 4
     assert both.events_compared == good.events_compared + bad.events_compared
     assert len(both.violations) == len(bad.violations)
-    assert merge_certificates({"x": good}).passed
-    assert not merge_certificates({}).passed
+    assert merge_certificates([good]).passed
+    assert not merge_certificates([]).passed
+
+
+@pytest.mark.parametrize("run", [honest, leaking])
+def test_the_pieces_of_a_certificate_are_the_certificate(run: Run):
+    inputs = simulate()
+    built = run(inputs)["events"].collect()
+
+    def draw(piece: int, pieces: int) -> Certificate:
+        how = {"features": ["mean"], "cuts": 4, "seed": 3, "density": 0.5, "built": built, "all_rows": True}
+        return certify(run, inputs, session(), **how, piece=(piece, pieces))
+
+    whole = replace(draw(0, 1), seconds=None)
+    assert len(whole.trials) == 9
+    for pieces in (2, 4, 20):
+        parts = [draw(piece, pieces) for piece in range(pieces)]
+        assert replace(merge_certificates(parts), seconds=None) == whole
+        assert sum(len(part.trials) for part in parts) == 9
 
 
 FUTURE = pl.DataFrame(
