@@ -69,6 +69,7 @@ def test_workers_have_one_thread_each_and_stay_for_the_next_tasks(monkeypatch: p
 
 def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(MEMORY, raising=False)
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "5000000")
     before = dict(os.environ)
     with hire(workers=2) as crew:
         crew.get_ready(dump_manifest(toy_manifest()))
@@ -81,6 +82,7 @@ def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monk
     assert msgspec.json.decode(content)[1] in started
     assert {own["POLARS_MAX_THREADS"] for own in environments} == {"1"}
     assert all(own[MEMORY].startswith("narenas:1,") for own in environments)
+    assert {own["MALLOC_MMAP_THRESHOLD_"] for own in environments} == {"5000000"}, "what the user said comes first"
     assert dict(os.environ) == before
 
 
