@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from ticklake.base.errors import UsageError
 from ticklake.lake.intent import Intent, StagedFile, decode_intent, encode_intent
 from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_entry
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup, group_messages, payload_pieces
 from ticklake.wal.frame import decode_frame, encode_group, is_body_whole, read_header
 from ticklake.wal.seen import SeenSet
 from ticklake.wal.state import Incarnation, Position, Previous, SegmentState, decode_state, encode_state
@@ -171,13 +172,33 @@ def test_a_reused_sequence_is_no_duplicate() -> None:
     assert not seen.is_reused(101, server_ns=5_001)
 
 
+@given(messages=MESSAGES, lead=st.integers(0, 30).map(lambda n: 8 * n))
+def test_payloads_may_be_held_apart(messages: list[tuple[bytes, bytes | None, bytes]], lead: int) -> None:
+    group = group_messages(messages, ingest_ns=1)
+    apart = replace(group, pieces=tuple(piece for _, _, payload in messages for piece in (payload, b"\n")))
+    assert (apart.payloads, apart.payload_bytes) == (group.payloads, group.payload_bytes)
+    assert [*apart.iter_payloads()] == [*group.iter_payloads()] == [payload for _, _, payload in messages]
+    facts = {"salt": 7, "number": 0, "at_bytes": lead, "durable_bytes": lead, "sector_bytes": 64}
+    assert b"".join(encode_group(apart, **facts)) == b"".join(encode_group(group, **facts))
+
+
+def test_small_payloads_are_joined_and_large_ones_stay_where_they_are() -> None:
+    large = [bytes(20_000), b"", bytes(40_000)]
+    assert payload_pieces([b"a", b"", b"b"]) == (b"a\n\nb\n",)
+    held = payload_pieces(large)
+    assert [piece is payload for piece, payload in zip(held[::2], large, strict=True)] == [True] * 3
+    assert set(held[1::2]) == {b"\n"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"sequences": array("q", [1])},
         {"server_ns": array("q", [1, 2])},
         {"offsets": array("I", [0, 3])},
-        {"payloads": b"{}\n{}"},
+        {"pieces": (b"{}\n{}",)},
+        {"pieces": (b"{}\n", b"{}\n")},
+        {"pieces": (b"{}", b"{}", b"", b"\n\n")},
         {"subjects": ()},
     ],
 )

@@ -25,8 +25,8 @@ class Logged(Protocol):
         ...
 
     @property
-    def payloads(self) -> bytes:
-        """The payloads in one piece."""
+    def payload_bytes(self) -> int:
+        """Length of the payloads."""
         ...
 
     def __len__(self) -> int:

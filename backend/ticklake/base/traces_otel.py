@@ -110,7 +110,7 @@ class OtelLaneTraces:
                 "messaging.operation.type": "receive",
                 "messaging.batch.message_count": len(group),
                 "ticklake.lane": self._lane,
-                "ticklake.bytes": len(group.payloads),
+                "ticklake.bytes": group.payload_bytes,
             },
             [Link(producer) for producer in producers[1:]],
             group.ingest_ns,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ticklake.ingest.intake import Loose, Part, Taken
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, payload_pieces
 
 Numbers = npt.NDArray[np.int64]
 
@@ -36,12 +36,10 @@ def build_group(
     codes = np.concatenate([_codes(part, known) for part in taken.parts])
     ends = np.cumsum(np.concatenate([_lengths(part) for part in taken.parts]) + 1)
     offsets = np.concatenate([[0], ends])
-    payloads = b"".join([_payload_lines(part) for part in taken.parts])
+    pieces = _pieces(taken.parts, keep, offsets)
     headers = _headers(taken.parts)
     if len(keep) < len(taken):
         chosen = np.asarray(keep)
-        pieces = [payloads[offsets[index] : offsets[index + 1]] for index in keep]
-        payloads = b"".join(pieces)
         offsets = np.concatenate([[0], np.cumsum(ends[chosen] - offsets[chosen])])
         headers = {new: headers[old] for new, old in enumerate(keep) if old in headers}
         used, codes = np.unique(codes[chosen], return_inverse=True)
@@ -55,7 +53,7 @@ def build_group(
         server_ns=array("q", server_ns.tobytes()),
         headers=headers,
         offsets=array("I", offsets.astype(np.uint32).tobytes()),
-        payloads=payloads,
+        pieces=pieces,
     )
 
 
@@ -71,6 +69,17 @@ def _lengths(part: Part) -> Numbers:
     if isinstance(part, Loose):
         return np.fromiter(map(len, part.payloads), np.int64, len(part))
     return part.payload_lengths
+
+
+def _pieces(parts: Sequence[Part], keep: range | list[int], offsets: Numbers) -> tuple[bytes, ...]:
+    """The payloads of the chosen messages; `offsets` of all."""
+    is_whole = len(keep) == len(offsets) - 1
+    loose = [part for part in parts if isinstance(part, Loose)]
+    if len(loose) == len(parts):
+        payloads = [payload for part in loose for payload in part.payloads]
+        return payload_pieces(payloads if is_whole else [payloads[index] for index in keep])
+    lines = b"".join([_payload_lines(part) for part in parts])
+    return (lines if is_whole else b"".join([lines[offsets[index] : offsets[index + 1]] for index in keep]),)
 
 
 def _payload_lines(part: Part) -> bytes:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+_APART_BYTES = 16_384  # a mean payload from here on costs more to copy than to write for itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,7 @@ class MessageGroup:
         headers: message index -> raw header block (`NATS/1.0\r\n...`); only messages that have one.
         offsets: per message the start of its payload in `payloads`, plus one end mark ('I', n + 1 values).
             Payload i is `payloads[offsets[i] : offsets[i + 1] - 1]`.
-        payloads: the payloads, each followed by one newline that is not part of it:
-            a group of plain JSON objects is NDJSON as it stands.
+        pieces: what `payloads` consists of, see `payload_pieces`: one piece, or payload, newline, payload, newline ...
     """
 
     incarnation: int
@@ -35,19 +36,41 @@ class MessageGroup:
     server_ns: array[int]
     headers: Mapping[int, bytes]
     offsets: array[int]
-    payloads: bytes
+    pieces: tuple[bytes, ...]
 
     def __len__(self) -> int:
         """How many messages the group holds."""
         return len(self.subject_codes)
 
+    @property
+    def payloads(self) -> bytes:
+        """The payloads, each followed by one newline that is not part of it. Copies unless they are in one piece.
+
+        A group of plain JSON objects is NDJSON as it stands.
+        """
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
+    @property
+    def payload_bytes(self) -> int:
+        """Length of `payloads`."""
+        return self.offsets[-1]
+
     def payload(self, index: int) -> bytes:
         """The bytes of one message, as published."""
-        return self.payloads[self.offsets[index] : self.offsets[index + 1] - 1]
+        if len(self.pieces) == 1:
+            return self.pieces[0][self.offsets[index] : self.offsets[index + 1] - 1]
+        return self.pieces[2 * index]
 
     def iter_payloads(self) -> Iterator[bytes]:
         """The payloads, in order."""
         return (self.payload(index) for index in range(len(self)))
+
+
+def payload_pieces(payloads: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Payloads for a `MessageGroup`. Batches of many rows stay where they are; small ones are joined, which copies."""
+    if sum(map(len, payloads)) < len(payloads) * _APART_BYTES:
+        return (b"\n".join([*payloads, b""]),)
+    return tuple(piece for payload in payloads for piece in (payload, b"\n"))
 
 
 def group_messages(
@@ -74,5 +97,5 @@ def group_messages(
         server_ns=array("q", server_ns or []),
         headers={i: header for i, (_, header, _) in enumerate(messages) if header},
         offsets=offsets,
-        payloads=b"".join([payload + b"\n" for _, _, payload in messages]),
+        pieces=payload_pieces([payload for _, _, payload in messages]),
     )

@@ -58,7 +58,7 @@ class FlushPolicy:
         if self.first_s is None:
             self.first_s = now_s
         self.messages += len(group)
-        self.payload_bytes += len(group.payloads)
+        self.payload_bytes += group.payload_bytes
         counts = Counter(group.subject_codes) if len(group.subjects) > 1 else {0: len(group)}  # one pass: many subjects
         for code, subject in enumerate(group.subjects):
             rule = self._rules.get(subject)

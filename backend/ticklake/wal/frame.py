@@ -124,7 +124,7 @@ def encode_group(
         sections += [_column_bytes(group.sequences), _column_bytes(group.server_ns)]
     sections.append(_column_bytes(group.offsets))
     columns = b"".join(sections)
-    parts = [columns, group.payloads, bytes(-(len(columns) + len(group.payloads)) % 8)]
+    parts = [columns, *group.pieces, bytes(-(len(columns) + group.payload_bytes) % 8)]
     header = _encode_header(
         kind=Kind.GROUP,
         flags=flags,
@@ -134,7 +134,7 @@ def encode_group(
         ingest_ns=group.ingest_ns,
         incarnation=group.incarnation,
         messages=len(group),
-        sections_bytes=(len(subjects), len(notes), len(headers), len(group.payloads)),
+        sections_bytes=(len(subjects), len(notes), len(headers), group.payload_bytes),
         zero_pieces=_zero_pieces_written(parts, at_bytes, sector_bytes),
         body_crc32c=_crc32c(parts),
     )
@@ -246,8 +246,9 @@ def _check_columns(group: MessageGroup) -> None:
         or sequenced not in (0, messages)
         or len(group.server_ns) != sequenced
         or len(group.offsets) != messages + 1
-        or group.offsets[-1] != len(group.payloads)
-        or not group.payloads.endswith(b"\n")
+        or len(group.pieces) not in (1, 2 * messages)
+        or group.payload_bytes != sum(map(len, group.pieces))
+        or not all(piece.endswith(b"\n") for piece in group.pieces[1::2] or group.pieces)
         or not group.subjects
     ):
         raise UsageError(
@@ -348,7 +349,7 @@ def _decode_columns(
         server_ns=server_ns,
         headers=headers,
         offsets=offsets,
-        payloads=data[at : at + header.payloads_bytes],
+        pieces=(data[at : at + header.payloads_bytes],),
     )
 
 

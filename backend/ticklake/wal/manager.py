@@ -18,7 +18,7 @@ from ticklake.base.errors import UsageError
 from ticklake.files.lease import FolderLock
 from ticklake.files.local import LocalFiles
 from ticklake.files.protocol import Files
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, payload_pieces
 from ticklake.wal.frame import SECTOR_BYTES
 from ticklake.wal.log import SaltSource, Wal, read_log, retire
 from ticklake.wal.state import Position, SegmentState
@@ -254,5 +254,5 @@ def _group(events: list[tuple[bytes, bytes]], first: int, now_ns: int) -> Messag
         server_ns=array("q", [now_ns]) * len(events),
         headers={},
         offsets=offsets,
-        payloads=b"".join([payload + b"\n" for _, payload in events]),
+        pieces=payload_pieces([payload for _, payload in events]),
     )

@@ -161,7 +161,7 @@ def test_only_the_first_headers_of_a_group_are_looked_at(traces: OtelTraces) -> 
     @dataclass
     class Many:
         ingest_ns: int = NOW_NS
-        payloads: bytes = b""
+        payload_bytes: int = 0
 
         @property
         def headers(self) -> Mapping[int, bytes]:

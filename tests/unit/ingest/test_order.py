@@ -270,3 +270,13 @@ def test_a_group_holds_exactly_the_chosen_messages(
         (group.subjects[code], group.headers.get(i), group.payload(i)) for i, code in enumerate(group.subject_codes)
     ]
     assert found == [messages[index] for index in keep]
+
+
+def test_large_payloads_are_not_copied() -> None:
+    payloads = [bytes([number]) * 20_000 for number in range(4)]
+    loose = Loose([b"s"] * 4, [b""] * 4, payloads)
+    nothing = np.empty(0, np.int64)
+    for keep in ([0, 1, 2, 3], [1, 3]):
+        group = build_group(whole(loose), keep, 1, 2, nothing, nothing)
+        assert all(found is payloads[index] for found, index in zip(group.iter_payloads(), keep, strict=True))
+        assert group.payloads == b"".join(payloads[index] + b"\n" for index in keep)
