@@ -17,6 +17,8 @@ from ticklake.decode.uniform import one_array, open_levels
 from ticklake.schema.kinds import Kind
 from ticklake.schema.table import Column, Shape, TableSpec
 
+_CONTINUATION = b"\xff\xff\xff\xff"  # begins every message of a stream, its length follows
+
 _NO_VALUE = (OverflowError, ValueError, TypeError, NotImplementedError, pa.ArrowException)
 """What comes when an Arrow value has no counterpart: the year 12000, a calendar interval."""
 
@@ -88,21 +90,59 @@ def read_stream(payload: bytes, *, rows_max: int) -> pa.Table:
     Raises:
         BadInputError: it is no Arrow stream, is damaged, holds no row, or would unfold into too much.
     """
+    rows = open_stream(payload, rows_max=rows_max)
+    check_values(rows)
+    return rows
+
+
+def open_stream(payload: bytes, *, rows_max: int, is_known: bool = False) -> pa.Table:
+    """The rows of one IPC stream as they lie in it: only for `check_values` before their values are checked.
+
+    Args:
+        payload: the bytes.
+        rows_max: most rows it may hold.
+        is_known: a stream with the same schema message was read before.
+
+    Raises:
+        BadInputError: it is no Arrow stream, holds no row or too many, is compressed, or has columns we do not read.
+    """
     buffer = pa.py_buffer(payload)
     try:
         check_messages(buffer, rows_max=rows_max)
         with pa.ipc.open_stream(buffer) as reader:
-            for field in reader.schema:
-                check_type(field.type, field.name)
-            table = reader.read_all()
-        table.validate(full=True)
+            if not is_known:
+                _check_schema(reader.schema)
+            rows = reader.read_all()
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise BadInputError(Reason.BAD_ARROW, str(error)) from error
-    if not table.num_rows:
+    if not rows.num_rows:
         raise BadInputError(Reason.EMPTY_BATCH, "the batch holds no row")
-    if len(set(table.column_names)) != table.num_columns:
+    return rows
+
+
+def check_values(rows: pa.Table) -> None:
+    """Check every offset and every string of rows that were only opened.
+
+    Raises:
+        BadInputError: they are damaged.
+    """
+    try:
+        rows.validate(full=True)
+    except (pa.ArrowException, ValueError) as error:
+        raise BadInputError(Reason.BAD_ARROW, str(error)) from error
+
+
+def schema_message(payload: bytes) -> bytes:
+    """The bytes at the head of a stream that alone say what its columns are. Of no stream, any bytes."""
+    start = 8 if payload[:4] == _CONTINUATION else 4  # the oldest format begins with the length
+    return payload[: start + int.from_bytes(payload[start - 4 : start], "little")]
+
+
+def _check_schema(schema: pa.Schema) -> None:
+    for field in schema:
+        check_type(field.type, field.name)
+    if len(set(schema.names)) != len(schema):
         raise BadInputError(Reason.BAD_ARROW, "two columns share a name")
-    return table
 
 
 def fit(table: TableSpec, rows: pa.Table) -> ArrowRows:

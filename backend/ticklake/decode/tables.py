@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ticklake.decode import headers
-from ticklake.decode.arrow import ArrowRows, fit, read_stream, write_row
+from ticklake.decode.arrow import ArrowRows, fit, write_row
 from ticklake.decode.batches import is_array, split_array, split_lines
 from ticklake.decode.columns import NotUniformError, check_columns
 from ticklake.decode.harvest import DecodedTable, Harvest
@@ -18,6 +18,7 @@ from ticklake.decode.rejected import BadInputError, Reason, Rejected, shown
 from ticklake.decode.routes import Lot
 from ticklake.decode.rows import Row, RowDecoder
 from ticklake.decode.segment import Message, Segment
+from ticklake.decode.streams import Stream, Streams
 from ticklake.decode.uniform import decode_uniform
 from ticklake.schema.table import Shape, TableSpec
 
@@ -34,7 +35,7 @@ class TableDecoder:
         self._rows = RowDecoder(table, limits)
         self._harvest = Harvest(table)
         self._batches: list[tuple[Message, list[bytes]]] = []
-        self._streams: dict[pa.Schema, list[tuple[Message, pa.Table]]] = {}
+        self._streams = Streams(rows_max=limits.batch_rows_max)
         self._next_rows: dict[int, int] = {}
         self.rejected: list[Rejected] = []
 
@@ -54,7 +55,7 @@ class TableDecoder:
         """The rows of all messages added; None when there are none. `rejected` is complete after this."""
         if self._batches:
             self._decode_lot(_join_documents(self._batches), may_be_array=False)
-        for streams in self._streams.values():
+        for streams in self._streams.layouts(self._reject):
             self._decode_streams(streams)
         return self._harvest.finish()
 
@@ -69,8 +70,7 @@ class TableDecoder:
             detail = f"says {shown(said.schema)}, the subject means {self._table.schema_id}"
             raise BadInputError(Reason.UNKNOWN_SCHEMA, detail, "headers")
         if said.content_type == headers.ARROW_STREAM:
-            rows = read_stream(message.payload, rows_max=limits.batch_rows_max)
-            self._streams.setdefault(rows.schema, []).append((message, rows))
+            self._streams.add(message)
         elif said.content_type == headers.NDJSON:
             self._batches.append((message, split_lines(message.payload, rows_max=limits.batch_rows_max)))
         elif said.content_type == headers.JSON:
@@ -123,7 +123,7 @@ class TableDecoder:
         except BadInputError as error:
             self._reject(message, error)
 
-    def _decode_streams(self, streams: list[tuple[Message, pa.Table]]) -> None:
+    def _decode_streams(self, streams: Sequence[Stream]) -> None:
         """Arrow messages of one layout, together; one by one where a value of one cannot be said in our types."""
         original = pa.concat_tables([rows for _, rows in streams])
         lot = _join_streams(streams)
@@ -183,21 +183,22 @@ def _join_documents(batches: Sequence[tuple[Message, list[bytes]]]) -> Lot:
     return _lot([message for message, _ in batches], counts, pa.array(lines, pa.binary()))
 
 
-def _join_streams(streams: Sequence[tuple[Message, pa.Table]]) -> Lot:
+def _join_streams(streams: Sequence[Stream]) -> Lot:
     counts = [rows.num_rows for _, rows in streams]
     return _lot([message for message, _ in streams], counts, pa.nulls(sum(counts), pa.binary()))
 
 
 def _lot(messages: Sequence[Message], counts: Sequence[int], documents: pa.Array) -> Lot:
-    def spread(values: Iterable[int | None]) -> pa.Array:
-        pairs = zip(values, counts, strict=True)
-        return pa.concat_arrays([pa.repeat(pa.scalar(value, pa.int64()), count) for value, count in pairs])
+    which = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    first_rows = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int32)
 
-    rows = [pa.array(np.arange(count, dtype=np.int32)) for count in counts]
+    def spread(values: Iterable[int | None]) -> pa.Array:
+        return pa.array(values, pa.int64()).take(pa.array(which))
+
     return Lot(
         numbers=spread(message.number for message in messages),
         documents=documents,
-        message_rows=pa.concat_arrays(rows),
+        message_rows=pa.array(np.arange(len(which), dtype=np.int32) - first_rows[which]),
         stream_seqs=spread(message.stream_seq for message in messages),
         server_ns=spread(message.server_ns for message in messages),
         ingest_ns=spread(message.ingest_ns for message in messages),

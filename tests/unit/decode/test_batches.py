@@ -193,6 +193,34 @@ def test_arrow_damage_never_gets_through():
             assert rows or rejected
 
 
+def test_a_damaged_stream_among_good_ones_of_its_layout_is_judged_by_itself():
+    whole = stream([trade(0), trade(1)])
+    crowd = [stream([trade(2, source="yy")]), stream([trade(3), trade(4)])]
+    neighbours = [outcomes(decode(group_of(TRADES, [payload], ARROW)))[0] for payload in crowd]
+    damaged = 0
+    for at in range(0, len(whole), 11):
+        payload = whole[:at] + bytes([whole[at] ^ 0x80]) + whole[at + 1 :]
+        alone = outcomes(decode(group_of(TRADES, [payload], ARROW)))[0]
+        together = outcomes(decode(group_of(TRADES, [crowd[0], payload, crowd[1]], ARROW)))
+        assert together == [neighbours[0], alone, neighbours[1]]
+        damaged += "bad_arrow" in {str(found[1]) for found in alone}
+    assert damaged > 10
+
+
+def test_streams_of_the_oldest_format_are_read_each_with_its_own_columns():
+    legacy = pa.ipc.IpcWriteOptions(use_legacy_format=True)
+    payloads = []
+    for row in (trade(0), trade(1, foo=1), trade(2, bar=2), trade(3)):
+        sink = pa.BufferOutputStream()
+        table = pa.Table.from_pylist([row])
+        with pa.ipc.new_stream(sink, table.schema, options=legacy) as writer:
+            writer.write_table(table)
+        payloads.append(sink.getvalue().to_pybytes())
+    decoded = decode(group_of(TRADES, payloads, ARROW))
+    rows = sorted(decoded.tables[0].rows.to_pylist(), key=lambda row: row["stream_seq"])
+    assert [row["extra"] for row in rows] == [None, '{"foo":1}', '{"bar":2}', None]
+
+
 def compressed(rows):
     sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist(rows)
