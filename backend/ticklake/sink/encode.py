@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ticklake.base.version import __version__
-from ticklake.decode.decode import Decoded
-from ticklake.decode.halves import decode_segment
+from ticklake.decode.decode import Decoded, decode_groups
 from ticklake.decode.harvest import DecodedTable
 from ticklake.decode.limits import DecodeLimits
 from ticklake.decode.rejected import BadInputError, Reason, Rejected
@@ -64,7 +63,7 @@ class SegmentEncoder:
             stream: name of the stream, for footers and quarantine.
             incarnation: which life of the stream the sequences belong to.
         """
-        decoded = decode_segment(groups, self._catalog, self._limits)
+        decoded = decode_groups(groups, self._catalog, self._limits)
         rejected = list(decoded.rejected)
         jobs: list[_Job] = []
         tables: list[DecodedTable] = []

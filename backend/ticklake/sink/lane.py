@@ -1,7 +1,7 @@
 """A lane: one stream's way through the house. Messages go into its log, segments of the log go into the lake.
 
 Two threads may share a lane: one appends and rotates, the other commits. What both touch is behind one lock; a slow
-commit never holds up an append.
+commit never holds up an append. Segments may be encoded on further threads.
 """
 
 from __future__ import annotations
@@ -276,8 +276,17 @@ class Lane:
             self._progress = before
             raise
 
-    def commit(self, segment: Segment) -> LedgerEntry:
+    def encode(self, segment: Segment) -> EncodedSegment:
+        """The files of a sealed segment. Touches no disk: for any thread, also while an older segment is committed."""
+        number, life = segment.number, segment.incarnation
+        return self._encode(segment.groups, writer=self.writer, segment=number, stream=self.stream, incarnation=life)
+
+    def commit(self, segment: Segment, encoded: EncodedSegment | None = None) -> LedgerEntry:
         """Bring the oldest sealed segment into the lake, then drop it from the log. Durable on return.
+
+        Args:
+            segment: as `rotate` gave it.
+            encoded: its files, when `encode` has made them already.
 
         Raises:
             OutOfRoomError: the segment is kept; call again when there is room.
@@ -291,11 +300,11 @@ class Lane:
             raise UsageError(f"{self.name}: segment {segment.number} is not the oldest sealed one; commit in order")
         try:
             try:
-                entry = self._publish(segment)
+                entry = self._publish(segment, encoded)
             except OutOfRoomError:
                 if not self._ballast.release():
                     raise
-                entry = self._publish(segment)
+                entry = self._publish(segment, encoded)
             retire(self._files, self._log_folder, [segment.number])
             with self._lock:
                 self._sealed.popleft()
@@ -326,7 +335,7 @@ class Lane:
             self._log_folder,
             publisher=self._publisher,
             progress=self._progress,
-            encode=lambda logged: self._encoded(logged_segment(logged, Progress())),
+            encode=lambda logged: self.encode(logged_segment(logged, Progress())),
             commit=lambda logged, encoded: self._publish(logged_segment(logged, self._progress), encoded),
         )
         self._wal = Wal.open(
@@ -365,14 +374,10 @@ class Lane:
             self._live = LiveSegment()
         return segment
 
-    def _encoded(self, segment: Segment) -> EncodedSegment:
-        number, life = segment.number, segment.incarnation
-        return self._encode(segment.groups, writer=self.writer, segment=number, stream=self.stream, incarnation=life)
-
     def _publish(self, segment: Segment, encoded: EncodedSegment | None = None) -> LedgerEntry:
         intent = self._decided.get(segment.number)
         if intent is None:
-            encoded = encoded or self._encoded(segment)
+            encoded = encoded or self.encode(segment)
             entry = ledger_entry(
                 segment, encoded, writer=self.writer, stream=self.stream, committed_ns=self._clock.wall_ns()
             )
@@ -381,15 +386,7 @@ class Lane:
         return self._publisher.finish(intent)
 
     def _state(self, *, duplicates: int) -> SegmentState:
-        return SegmentState(
-            lane=self.name,
-            stream=self.stream,
-            incarnation=self._progress.incarnation,
-            position=self._progress.position,
-            seen=self._progress.seen.ranges(),
-            duplicates=duplicates,
-            tracks_seen=self._progress.tracks_seen,
-        )
+        return self._progress.to_state(lane=self.name, stream=self.stream, duplicates=duplicates)
 
     def _check_alive(self) -> None:
         if self._failure is not None:

@@ -10,7 +10,7 @@ from ticklake.base.errors import UsageError
 from ticklake.schema.messages import MessageGroup
 from ticklake.wal.seen import SeenRange, SeenSet
 from ticklake.wal.segment import payload_crc32c
-from ticklake.wal.state import Incarnation, Position
+from ticklake.wal.state import Incarnation, Position, SegmentState
 
 
 @dataclass(slots=True)
@@ -64,6 +64,18 @@ class Progress:
         self.position = max(self.position, position)
         for first, last, newest_ns in seen:
             self.seen.add_range(first, last, newest_ns=newest_ns)
+
+    def to_state(self, *, lane: str, stream: str, duplicates: int) -> SegmentState:
+        """What the header of a segment that begins now repeats; `duplicates` are carried over into it."""
+        return SegmentState(
+            lane=lane,
+            stream=stream,
+            incarnation=self.incarnation,
+            position=self.position,
+            seen=self.seen.ranges(),
+            duplicates=duplicates,
+            tracks_seen=self.tracks_seen,
+        )
 
     def to_document(self, seen: Sequence[SeenRange]) -> dict[str, Any]:
         """What a decision carries as `reached`; `seen` are the ranges of its batch."""

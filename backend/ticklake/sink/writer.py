@@ -18,7 +18,9 @@ from ticklake.base.errors import CorruptError, OutOfRoomError, TickLakeError
 from ticklake.base.metrics import Metrics
 from ticklake.base.traces import LaneTraces
 from ticklake.files.object_answer import Answer, StoreUnavailableError
+from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.ledger import LedgerEntry
+from ticklake.sink.commits import Commits
 from ticklake.sink.feed import Batch, BatchT
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy
@@ -49,8 +51,9 @@ class LaneCounts:
 class LaneWriter:
     """The sink of one lane.
 
-    Two threads do the blocking work: one owns the log, one owns commits. The log goes on while a commit runs; when the
-    open segment is full and the commit before it still runs, `room` holds the feed back.
+    Threads do the blocking work: one owns the log, one owns commits, two encode. The log goes on while a commit runs.
+    An open segment that is full meanwhile is sealed and encoded, too, unless a store or a disk holds that commit up;
+    when the next one is full and it still runs, `room` holds the feed back.
     """
 
     def __init__(
@@ -93,7 +96,8 @@ class LaneWriter:
         self._order_thread = ThreadPoolExecutor(1, thread_name_prefix=f"order-{lane.name}")
         self._log_thread = ThreadPoolExecutor(1, thread_name_prefix=f"log-{lane.name}")
         self._commit_thread = ThreadPoolExecutor(1, thread_name_prefix=f"commit-{lane.name}")
-        self._changed = asyncio.Event()  # something to flush may have come, or the end is near
+        self._changed = asyncio.Event()  # something to flush may have come, a commit has ended, or the end is near
+        self._commits = Commits(lane, clock=clock, wake=self._changed.set)
         self._sealing = asyncio.Lock()
         self._has_room = True
         self._is_held = False
@@ -172,7 +176,7 @@ class LaneWriter:
         self, *, created_ns: int, reason: str, start_sequence: int, start_after_ns: int, known_below: int = 0
     ) -> None:
         """Close the open segment and go on in a new life of the stream; what waited is committed first."""
-        await self._seal_and_commit(
+        await self._seal(
             partial(
                 self.lane.new_incarnation,
                 created_ns=created_ns,
@@ -182,10 +186,12 @@ class LaneWriter:
                 known_below=known_below,
             )
         )
+        await self._commits.settle()
 
     async def track_seen(self) -> None:
         """Keep every durable sequence from here on; what waited is committed first."""
-        await self._seal_and_commit(self.lane.track_seen)
+        await self._seal(self.lane.track_seen)
+        await self._commits.settle()
 
     @property
     def has_room(self) -> bool:
@@ -242,31 +248,20 @@ class LaneWriter:
         Raises:
             DiskError, CorruptError: the lake or the log failed; what was acked is in the log.
         """
-        while True:
-            due_in_s = self._policy.due_in_s(self._clock.monotonic_s())
-            if due_in_s is None and self._is_closing:
-                break
-            if due_in_s != 0:
+        try:
+            await self._flush_until_closed()
+        except StoreUnavailableError as error:
+            while not self._is_closing:  # called off, yet the feed may still have something for the log
                 self._changed.clear()
-                try:
-                    async with asyncio.timeout(due_in_s):
-                        await self._changed.wait()
-                except TimeoutError:
-                    pass  # the timer is the other way to get due
-                continue
-            try:
-                await self._seal_and_commit(self.lane.rotate)
-            except StoreUnavailableError as error:
-                while not self._is_closing:  # called off, yet the feed may still have something for the log
-                    self._changed.clear()
-                    await self._changed.wait()
-                self._log.warning(
-                    "sink.left_in_log",
-                    messages=self.lane.waiting_messages,
-                    error=str(error),
-                    next_step="none: the next start brings it into the lake",
-                )
-                break
+                await self._changed.wait()
+            self._log.warning(
+                "sink.left_in_log",
+                messages=self.lane.waiting_messages,
+                error=str(error),
+                next_step="none: the next start brings it into the lake",
+            )
+        finally:
+            self._commits.close()
         try:
             await asyncio.get_running_loop().run_in_executor(self._log_thread, self.lane.close)
         except OutOfRoomError as error:  # all is in files by now; only the mark of a graceful end is missing
@@ -274,8 +269,28 @@ class LaneWriter:
         for thread in (self._order_thread, self._log_thread, self._commit_thread):
             thread.shutdown()
 
-    async def _seal_and_commit(self, seal: Callable[[], Segment | None]) -> None:
-        """Seal the open segment on the log thread, commit it on the commit thread; one at a time, in order."""
+    async def _flush_until_closed(self) -> None:
+        while True:
+            is_busy = self._commits.is_busy
+            if not is_busy:
+                await self._commits.settle()  # raises what ended it
+            due_in_s = self._policy.due_in_s(self._clock.monotonic_s())
+            if due_in_s is None and self._is_closing:
+                await self._commits.settle()
+                return
+            may_go_ahead = (self._policy.is_full or self._is_closing) and not self._commits.is_held_up
+            if due_in_s == 0 and (may_go_ahead or not is_busy):
+                await self._seal(self.lane.rotate)
+                continue
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(due_in_s or None):  # due while a commit runs: the batch grows meanwhile
+                    await self._changed.wait()
+            except TimeoutError:
+                pass  # the timer is the other way to get due
+
+    async def _seal(self, seal: Callable[[], Segment | None]) -> None:
+        """Seal the open segment on the log thread. It is encoded at once, and committed behind the one before."""
         loop = asyncio.get_running_loop()
         async with self._sealing:
             if self._is_left:
@@ -289,18 +304,23 @@ class LaneWriter:
             if segment is None:
                 return
             begin_s = self._clock.monotonic_s()
-            commit = partial(self.lane.commit, segment)
-            try:
-                entry = await self._until_there_is_room(lambda: loop.run_in_executor(self._commit_thread, commit))
-            except StoreUnavailableError:
-                raise  # called off: the next start goes on with it
-            except TickLakeError as error:
-                self._metrics.commit_total.labels("conflict" if isinstance(error, CorruptError) else "failed").inc()
-                raise
-            self._leave_out_of_room()
-            self._report(entry, segment, took_s=self._clock.monotonic_s() - begin_s, oldest_s=oldest_s)
-            if self._after_commit is not None:
-                await self._after_commit(segment.number)
+            await self._commits.add(segment, partial(self._commit, segment, begin_s, oldest_s))
+
+    async def _commit(self, segment: Segment, begin_s: float, oldest_s: float | None, encoded: EncodedSegment) -> None:
+        """Commit the oldest sealed segment on the commit thread, and tell."""
+        commit = partial(self.lane.commit, segment, encoded)
+        loop = asyncio.get_running_loop()
+        try:
+            entry = await self._until_there_is_room(lambda: loop.run_in_executor(self._commit_thread, commit))
+        except StoreUnavailableError:
+            raise  # called off: the next start goes on with it
+        except TickLakeError as error:
+            self._metrics.commit_total.labels("conflict" if isinstance(error, CorruptError) else "failed").inc()
+            raise
+        self._leave_out_of_room()
+        self._report(entry, segment, took_s=self._clock.monotonic_s() - begin_s, oldest_s=oldest_s)
+        if self._after_commit is not None:
+            await self._after_commit(segment.number)
 
     async def _until_there_is_room(self, step: Callable[[], asyncio.Future[StepT]]) -> StepT:
         while True:
