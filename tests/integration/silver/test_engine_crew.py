@@ -32,6 +32,17 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, cores: int, free_gib: float) -> 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(free_gib * GIB)))
 
 
+def spawned(count: int) -> dict[int, psutil.Process]:
+    """Our worker processes, as soon as so many have become programs of their own."""
+    until_s = time.monotonic() + 40
+    while True:
+        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        if len(workers) >= count:
+            return {child.pid: child for child in workers}
+        assert time.monotonic() < until_s, workers
+        time.sleep(0.01)
+
+
 def describe(*arguments: object) -> bytes:
     """A unit of work: process and Polars threads."""
     return msgspec.json.encode((arguments[3], psutil.Process().pid, pl.thread_pool_size()))
@@ -73,10 +84,7 @@ def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monk
     before = dict(os.environ)
     with hire(workers=2) as crew:
         crew.get_ready(dump_manifest(toy_manifest()))
-        started = {
-            child.pid: child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
-        }
-        assert len(started) == 2
+        started = spawned(2)
         environments = [child.environ() for child in started.values()]
         ((_, content),) = crew.run([DateTask("", TABLES, "", "a", "", "", "")], describe)
     assert msgspec.json.decode(content)[1] in started
