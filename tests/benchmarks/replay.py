@@ -17,6 +17,7 @@ from tests.benchmarks.lane import open_lane
 from tests.benchmarks.load import TRADES_SUBJECT, json_trades, trades
 from tests.benchmarks.scale import Scale
 
+from ticklake.cli.spare import spare_pandas
 from ticklake.schema.messages import MessageGroup, group_messages
 
 _GROUP = 10_000  # messages a group, as under load
@@ -84,6 +85,7 @@ def _leave(folder: Path, payloads: Path) -> None:
 
 
 def _recover(folder: Path) -> None:
+    spare_pandas()  # as `ticklake serve` when it starts
     begin_s = time.perf_counter()
     lane = open_lane(folder)
     took_s = time.perf_counter() - begin_s

@@ -1,6 +1,6 @@
 """The fast way: many JSON documents of one table and one shape, decoded at once by native code.
 
-It yields exactly what `rows` would, or declines. Documents of one template go through `layout`, others through a native
+It yields exactly what `rows` would, or declines. Documents of one template go through `cut`, others through a native
 JSON reader. The reader used here is strict about types, ranges, unknown and
 repeated keys. Where it is not, we are: it takes NaN and infinity (`columns` checks), strings that are no UTF-8
 (validated here), and several objects in one document. Against the last stands a count. Every document starts with `{`
@@ -21,7 +21,8 @@ import pyarrow.json as pj
 
 from ticklake.decode.book import LEVEL_KEYS
 from ticklake.decode.columns import Checked, NotUniformError, check_columns
-from ticklake.decode.layout import NoLayoutError, Path, learn_layout, read_columns
+from ticklake.decode.cut import read_columns
+from ticklake.decode.layout import NoLayoutError, Path, learn_layout
 from ticklake.decode.limits import DecodeLimits
 from ticklake.decode.routes import Lot
 from ticklake.schema.bronze import BOOK_LEVELS

@@ -66,6 +66,10 @@ class BucketFiles:
         place = self._at(path)
         return place.read_bytes() if first_bytes < 0 else self._store.get_range(place.key, 0, first_bytes)
 
+    def load(self, path: str) -> memoryview:
+        """All bytes, read-only. Raises FileNotFoundError."""
+        return memoryview(self.read(path))
+
     def size_bytes(self, path: str) -> int:
         """Length of the file. Raises FileNotFoundError."""
         return self._at(path).stat().st_size

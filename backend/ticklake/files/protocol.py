@@ -50,6 +50,10 @@ class Files(Protocol):
         """All bytes, or only the first so many. Raises FileNotFoundError."""
         ...
 
+    def load(self, path: str) -> memoryview:
+        """All bytes of a large file, read-only. Raises FileNotFoundError."""
+        ...
+
     def size_bytes(self, path: str) -> int:
         """Length of the file. Raises FileNotFoundError."""
         ...

@@ -26,6 +26,7 @@ class MessageGroup:
         offsets: per message the start of its payload in `payloads`, plus one end mark ('I', n + 1 values).
             Payload i is `payloads[offsets[i] : offsets[i + 1] - 1]`.
         pieces: what `payloads` consists of, see `payload_pieces`: one piece, or payload, newline, payload, newline ...
+            One piece is a view of the log where it was read from there.
     """
 
     incarnation: int
@@ -36,14 +37,14 @@ class MessageGroup:
     server_ns: array[int]
     headers: Mapping[int, bytes]
     offsets: array[int]
-    pieces: tuple[bytes, ...]
+    pieces: tuple[bytes | memoryview, ...]
 
     def __len__(self) -> int:
         """How many messages the group holds."""
         return len(self.subject_codes)
 
     @property
-    def payloads(self) -> bytes:
+    def payloads(self) -> bytes | memoryview:
         """The payloads, each followed by one newline that is not part of it. Copies unless they are in one piece.
 
         A group of plain JSON objects is NDJSON as it stands.
@@ -58,8 +59,8 @@ class MessageGroup:
     def payload(self, index: int) -> bytes:
         """The bytes of one message, as published."""
         if len(self.pieces) == 1:
-            return self.pieces[0][self.offsets[index] : self.offsets[index + 1] - 1]
-        return self.pieces[2 * index]
+            return bytes(self.pieces[0][self.offsets[index] : self.offsets[index + 1] - 1])
+        return bytes(self.pieces[2 * index])
 
     def iter_payloads(self) -> Iterator[bytes]:
         """The payloads, in order."""

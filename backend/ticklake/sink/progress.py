@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from ticklake.base.errors import UsageError
 from ticklake.schema.messages import MessageGroup
@@ -92,7 +95,6 @@ class Progress:
         self.take(Incarnation(*document["incarnation"]), Position(*document["position"]), seen)
 
 
-def _newest(sequences: Sequence[int]) -> int:
+def _newest(sequences: array[int]) -> int:
     """Index of the highest sequence; the last one unless a work queue delivered out of order."""
-    last = len(sequences) - 1
-    return last if sequences[last] == max(sequences) else sequences.index(max(sequences))
+    return int(np.frombuffer(sequences, np.int64).argmax())

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ticklake.base.errors import UsageError
 from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.ledger import LedgerEntry
@@ -100,15 +102,15 @@ def ledger_entry(
             f"{encoded.stored} stored and {encoded.quarantined} quarantined of {encoded.received}; "
             "the segment is kept in the log, report this"
         )
-    sequences = [(min(group.sequences), max(group.sequences)) for group in segment.groups if group.sequences]
+    sequences = [np.frombuffer(group.sequences, np.int64) for group in segment.groups if group.sequences]
     return LedgerEntry(
         writer=writer,
         lane=stream.lower(),
         stream=stream,
         segment=segment.number,
         incarnation=segment.incarnation,
-        first_seq=min(first for first, _ in sequences) if sequences else None,
-        last_seq=max(last for _, last in sequences) if sequences else None,
+        first_seq=min(int(part.min()) for part in sequences) if sequences else None,
+        last_seq=max(int(part.max()) for part in sequences) if sequences else None,
         received=encoded.received + segment.duplicates,
         stored=encoded.stored,
         quarantined=encoded.quarantined,

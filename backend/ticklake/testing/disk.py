@@ -117,8 +117,11 @@ class CrashDisk:
 
     def read(self, path: str, first_bytes: int = -1) -> bytes:
         """See `Files.read`."""
-        content = bytes(self._inode(path).volatile)
-        return content if first_bytes < 0 else content[:first_bytes]
+        return bytes(self._inode(path).volatile)[: None if first_bytes < 0 else first_bytes]
+
+    def load(self, path: str) -> memoryview:
+        """See `Files.load`."""
+        return memoryview(self.read(path))
 
     def size_bytes(self, path: str) -> int:
         """See `Files.size_bytes`."""
@@ -281,8 +284,7 @@ class CrashDisk:
             raise DiskError(f"sync {path}: I/O error; check the disk, then start again")
 
     def _is_full(self, write: int) -> bool:
-        begin, end = self.faults.no_room_from, self.faults.no_room_until
-        return 0 < begin <= write and not 0 < end <= write
+        return 0 < self.faults.no_room_from <= write and not 0 < self.faults.no_room_until <= write
 
     def _parent(self, path: str) -> tuple[_Folder, str]:
         self._check_alive()
@@ -372,8 +374,7 @@ def _folder_images(folder: _Folder) -> list[dict[str, int]]:
 
 def _file_images(inode: _Inode, sector_bytes: int) -> list[bytes]:
     """What may be left of a file: prefixes of its writes, the last one torn, zeroed or there without the first."""
-    found = {inode.durable}
-    content = bytearray(inode.durable)
+    found, content = {inode.durable}, bytearray(inode.durable)
     for operation in inode.pending:
         if isinstance(operation, _Truncate):
             del content[operation.size_bytes :]
@@ -384,8 +385,7 @@ def _file_images(inode: _Inode, sector_bytes: int) -> list[bytes]:
         content[begin:end] = operation.content
         found.add(bytes(content))
         found.add(_zeroed(content, begin, end))
-        first_cut = (begin // sector_bytes + 1) * sector_bytes
-        for cut in range(first_cut, end, sector_bytes):
+        for cut in range((begin // sector_bytes + 1) * sector_bytes, end, sector_bytes):
             found.add(bytes(content[:cut]))
             found.add(_zeroed(content, cut, end))
             found.add(_zeroed(content, max(begin, cut - sector_bytes), cut))

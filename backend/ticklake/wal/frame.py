@@ -15,6 +15,7 @@ from enum import IntEnum
 
 import google_crc32c
 import msgspec
+import numpy as np
 
 from ticklake.base.errors import UsageError
 from ticklake.schema.messages import MessageGroup
@@ -29,6 +30,9 @@ _SEQUENCED = 1  # sections sequences and server_ns are there
 _CODED = 2  # section codes is there; without it every message has subject 0
 
 Range = tuple[int, int]
+
+Log = bytes | memoryview
+"""Bytes of a segment. Payloads decoded from a view are views of the same memory, not copies."""
 
 
 class Kind(IntEnum):
@@ -124,7 +128,7 @@ def encode_group(
         sections += [_column_bytes(group.sequences), _column_bytes(group.server_ns)]
     sections.append(_column_bytes(group.offsets))
     columns = b"".join(sections)
-    parts = [columns, *group.pieces, bytes(-(len(columns) + group.payload_bytes) % 8)]
+    parts = [columns, *map(bytes, group.pieces), bytes(-(len(columns) + group.payload_bytes) % 8)]
     header = _encode_header(
         kind=Kind.GROUP,
         flags=flags,
@@ -163,7 +167,7 @@ def encode_close(
     return [header, *parts]
 
 
-def read_header(data: bytes, at_bytes: int, *, salt: int) -> FrameHeader | None:
+def read_header(data: Log, at_bytes: int, *, salt: int) -> FrameHeader | None:
     """The header at `at_bytes` if its checksum holds and it belongs to the segment with that salt, else None."""
     if len(data) - at_bytes < FRAME_HEADER_BYTES:
         return None
@@ -172,7 +176,7 @@ def read_header(data: bytes, at_bytes: int, *, salt: int) -> FrameHeader | None:
     subjects_bytes, notes_bytes, headers_bytes, zero_pieces, payloads_bytes, body_crc32c, header_crc32c = fields[10:]
     if magic != MAGIC or found_salt != salt:
         return None
-    if google_crc32c.value(data[at_bytes : at_bytes + FRAME_HEADER_BYTES - 4]) != header_crc32c:
+    if google_crc32c.value(bytes(data[at_bytes : at_bytes + FRAME_HEADER_BYTES - 4])) != header_crc32c:
         return None
     body_bytes = subjects_bytes + notes_bytes + headers_bytes + payloads_bytes
     if kind == Kind.GROUP:
@@ -197,14 +201,16 @@ def read_header(data: bytes, at_bytes: int, *, salt: int) -> FrameHeader | None:
     )
 
 
-def is_body_whole(data: bytes, at_bytes: int, header: FrameHeader) -> bool:
+def is_body_whole(data: Log, at_bytes: int, header: FrameHeader) -> bool:
     """Whether the bytes behind the header are there and match its checksum."""
     if header.end_bytes > len(data):
         return False
-    return bool(google_crc32c.value(data[at_bytes + FRAME_HEADER_BYTES : header.end_bytes]) == header.body_crc32c)
+    start = at_bytes + FRAME_HEADER_BYTES
+    body = np.frombuffer(data, np.uint8, header.end_bytes - start, start)  # the same memory: crc32c takes no views
+    return bool(google_crc32c.value(body) == header.body_crc32c)
 
 
-def decode_frame(data: bytes, at_bytes: int, header: FrameHeader) -> Frame:
+def decode_frame(data: Log, at_bytes: int, header: FrameHeader) -> Frame:
     """The frame behind a checked header. Call only when `is_body_whole`."""
     at = at_bytes + FRAME_HEADER_BYTES
     _, subjects = _decode_blobs(data, at, header.subjects_bytes, keyed=False)
@@ -248,7 +254,7 @@ def _check_columns(group: MessageGroup) -> None:
         or len(group.offsets) != messages + 1
         or len(group.pieces) not in (1, 2 * messages)
         or group.payload_bytes != sum(map(len, group.pieces))
-        or not all(piece.endswith(b"\n") for piece in group.pieces[1::2] or group.pieces)
+        or not all(piece[-1:] == b"\n" for piece in group.pieces[1::2] or group.pieces)
         or not group.subjects
     ):
         raise UsageError(
@@ -311,7 +317,7 @@ def _encode_blobs(keys: Sequence[int], blobs: Sequence[bytes]) -> bytes:
     return b"".join([_column_bytes(numbers), *blobs])
 
 
-def _decode_blobs(data: bytes, at: int, size_bytes: int, *, keyed: bool) -> tuple[Sequence[int], tuple[bytes, ...]]:
+def _decode_blobs(data: Log, at: int, size_bytes: int, *, keyed: bool) -> tuple[Sequence[int], tuple[bytes, ...]]:
     if size_bytes == 0:
         return (), ()
     (count,) = _COUNT.unpack_from(data, at)
@@ -321,13 +327,13 @@ def _decode_blobs(data: bytes, at: int, size_bytes: int, *, keyed: bool) -> tupl
     at += 4 + 4 * width * count
     blobs = []
     for length in lengths:
-        blobs.append(data[at : at + length])
+        blobs.append(bytes(data[at : at + length]))
         at += length
     return keys, tuple(blobs)
 
 
 def _decode_columns(
-    data: bytes, at: int, header: FrameHeader, subjects: tuple[bytes, ...], headers: Mapping[int, bytes]
+    data: Log, at: int, header: FrameHeader, subjects: tuple[bytes, ...], headers: Mapping[int, bytes]
 ) -> MessageGroup:
     messages = header.messages
     codes, sequences, server_ns = array("H", bytes(2 * messages)), array("q"), array("q")
@@ -360,7 +366,7 @@ def _column_bytes(column: array[int]) -> bytes:
     return column.tobytes()
 
 
-def _column(typecode: str, data: bytes, at: int, count: int) -> array[int]:
+def _column(typecode: str, data: Log, at: int, count: int) -> array[int]:
     column: array[int] = array(typecode)
     column.frombytes(data[at : at + count * column.itemsize])
     if sys.byteorder == "big":

@@ -57,7 +57,7 @@ def encode_header(header: SegmentHeader) -> bytes:
     return fixed + _CRC.pack(crc) + state + padding
 
 
-def decode_header(data: bytes) -> tuple[SegmentHeader, int] | None:
+def decode_header(data: bytes | memoryview) -> tuple[SegmentHeader, int] | None:
     """The header at the start of `data` and its length, or None when it is cut, damaged or no header at all.
 
     Raises:
@@ -68,9 +68,9 @@ def decode_header(data: bytes) -> tuple[SegmentHeader, int] | None:
     magic, version, sector_bytes, header_bytes, salt, segment, epoch, state_bytes, crc = _FIXED.unpack_from(data)
     if magic != MAGIC or not FIXED_BYTES + state_bytes <= header_bytes <= len(data):
         return None
-    if google_crc32c.value(data[: FIXED_BYTES - 4] + data[FIXED_BYTES:header_bytes]) != crc:
+    if google_crc32c.value(bytes(data[: FIXED_BYTES - 4]) + bytes(data[FIXED_BYTES:header_bytes])) != crc:
         return None
     if version != VERSION:
         raise ValueError(f"WAL version {version}; this program reads version {VERSION}: use the one that wrote it")
-    state = decode_state(data[FIXED_BYTES : FIXED_BYTES + state_bytes])
+    state = decode_state(bytes(data[FIXED_BYTES : FIXED_BYTES + state_bytes]))
     return SegmentHeader(segment, epoch, salt, sector_bytes or SECTOR_BYTES, state), header_bytes

@@ -230,7 +230,7 @@ def _scan_all(files: Files, folder: str, headers: Mapping[int, SegmentHeader | N
         if header is not None and header.state.repaired:
             expected.pop(number, None)
         path = f"{folder}/{segment_name(number)}"
-        content = files.read(path)
+        content = files.load(path)
         synced_bytes = expected.get(number, 0)
         yield LoggedSegment(number, path, len(content), scan(content, expected_bytes=synced_bytes), synced_bytes)
 

@@ -26,6 +26,7 @@ from ticklake.wal.frame import (
     Frame,
     FrameHeader,
     Kind,
+    Log,
     count_zero_pieces,
     decode_frame,
     is_body_whole,
@@ -83,11 +84,11 @@ def segment_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def scan(data: bytes, *, expected_bytes: int = 0) -> SegmentScan:
+def scan(data: Log, *, expected_bytes: int = 0) -> SegmentScan:
     """The longest good prefix of a segment. Never raises on bad bytes.
 
     Args:
-        data: all bytes of the segment file.
+        data: all bytes of the segment file; of a read-only view, payloads are views too, not copies.
         expected_bytes: how many of them the next segment says were synced; 0 when it says nothing.
     """
     try:
@@ -95,7 +96,7 @@ def scan(data: bytes, *, expected_bytes: int = 0) -> SegmentScan:
     except ValueError as error:
         return SegmentScan(None, (), 0, Tail.CORRUPT, str(error))
     if decoded is None:
-        tail, reason = _judge_header(data, expected_bytes)
+        tail, reason = _judge_header(bytes(data), expected_bytes)
         return SegmentScan(None, (), 0, tail, reason)
     header, at = decoded
     frames: list[Frame] = []
@@ -109,7 +110,7 @@ def scan(data: bytes, *, expected_bytes: int = 0) -> SegmentScan:
         at = found.end_bytes
     tail, reason = Tail.CLEAN, ""
     if at < len(data) or at < expected_bytes:
-        tail, reason = _judge_frame(data, at, header, expected_bytes, is_closed=is_closed)
+        tail, reason = _judge_frame(bytes(data), at, header, expected_bytes, is_closed=is_closed)
     return SegmentScan(header, tuple(frames), at, tail, reason, is_closed)
 
 

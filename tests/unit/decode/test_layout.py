@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticklake.decode.layout import NoLayoutError, learn_layout, read_columns
+from ticklake.decode.cut import read_columns
+from ticklake.decode.layout import NoLayoutError, learn_layout
 
 TYPES = {
     ("ts",): pa.int64(),
@@ -51,7 +52,7 @@ def test_a_layout_is_the_text_between_the_scalars() -> None:
             st.integers(-(2**63), 2**63 - 1),
             st.floats(-1e9, 1e9).map(lambda value: round(value, 4)),
             st.integers(-128, 127),
-            st.text(st.characters(exclude_characters='\\",', min_codepoint=32, max_codepoint=126), max_size=8),
+            st.text(st.characters(exclude_characters='\\"', min_codepoint=32, max_codepoint=126), max_size=8),
             st.booleans(),
         ),
         min_size=1,
@@ -100,7 +101,7 @@ def test_what_json_does_not_call_a_number_is_refused(key: bytes, number: bytes) 
         read([document(), bad])
 
 
-@pytest.mark.parametrize("symbol", [b'E"S', b"E\\u0053", b"E\x01S", b"E\xffS", b"E,S"])
+@pytest.mark.parametrize("symbol", [b'E"S', b"E\\u0053", b"E\x01S", b"E\xffS"])
 def test_strings_that_need_a_reader_are_refused(symbol: bytes) -> None:
     with pytest.raises(NoLayoutError):
         read([document(), document().replace(b'"ES"', b'"%s"' % symbol)])

@@ -35,7 +35,8 @@ def test_bytes_come_back_as_they_were_appended(place: tuple[PlacedFiles, str]) -
     file.write([b"!"])
     file.close()
     file.close()
-    assert files.read(f"{root}/a") == b"onetwo!"
+    assert files.read(f"{root}/a") == files.load(f"{root}/a") == b"onetwo!"
+    assert files.load(f"{root}/a").readonly
     assert files.size_bytes(f"{root}/a") == 7
 
 
@@ -61,8 +62,8 @@ def test_a_taken_name_is_refused(place: tuple[PlacedFiles, str]) -> None:
 def test_a_missing_name_is_told_apart_from_an_empty_file(place: tuple[PlacedFiles, str]) -> None:
     files, root = place
     files.create(f"{root}/empty").close()
-    assert files.read(f"{root}/empty") == b""
-    for action in (files.read, files.size_bytes, files.unlink):
+    assert files.read(f"{root}/empty") == files.load(f"{root}/empty") == b""
+    for action in (files.read, files.load, files.size_bytes, files.unlink):
         with pytest.raises(FileNotFoundError):
             action(f"{root}/missing")
     with pytest.raises(FileNotFoundError):
