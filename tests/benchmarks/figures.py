@@ -1,7 +1,8 @@
-"""What a benchmark gives: figures of both sides, measured in turns, as one row of the table. No I/O."""
+"""What a benchmark gives: figures of both sides, measured in turns, as one row of the table."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -51,15 +52,20 @@ class Pairs:
 
 
 def in_turns(rounds: int, ours: Callable[[], float], reference: Callable[[], float]) -> Pairs:
-    """Measure A B, B A, A B, ...: neither side always comes first."""
+    """Measure A B, B A, A B, ...: neither side always comes first, nor pays for what the other left to be written."""
+
+    def settled(side: Callable[[], float]) -> float:
+        os.sync()
+        return side()
+
     pairs: list[tuple[float, float]] = []
     for number in range(rounds):
         if number % 2:
-            second = reference()
-            pairs.append((ours(), second))
+            second = settled(reference)
+            pairs.append((settled(ours), second))
         else:
-            first = ours()
-            pairs.append((first, reference()))
+            first = settled(ours)
+            pairs.append((first, settled(reference)))
     return Pairs(tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs))
 
 

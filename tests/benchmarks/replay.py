@@ -36,6 +36,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
     def ours() -> float:
         folder = scale.folder / f"replay-{next(numbers)}"
         shutil.copytree(left, folder)
+        os.sync()  # as it was synced before the kill
         answer = call("replay", "recover", folder, payloads)
         shutil.rmtree(folder)
         assert answer["rows"] == messages, f"not all messages were recovered: {answer}"
