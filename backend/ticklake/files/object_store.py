@@ -104,17 +104,7 @@ class ObjectStore:
         self.is_proven = False  # `probe` found that it keeps its word
         self.observe: Observe = lambda _operation, _result, _seconds: None
         self._sleep: Callable[[float], None] = time.sleep
-        self._store = S3Store(
-            bucket,
-            **access.obstore_options,
-            checksum_algorithm="SHA256",
-            client_options={
-                "allow_http": access.allow_http,
-                "connect_timeout": timedelta(seconds=_CONNECT_TIMEOUT_S),
-                "timeout": timedelta(seconds=access.timeout_s),
-            },
-            retry_config={"max_retries": 0},  # only we know which call may be made again
-        )
+        self._store = self._connect()
 
     def __reduce__(self) -> tuple[Callable[[str], ObjectStore], tuple[str]]:
         return open_store, (self.bucket,)  # never the secrets
@@ -144,7 +134,7 @@ class ObjectStore:
                 if found is False:
                     raise AlreadyStoredError(f"{self.url(key)} exists already; choose another name", path=self.url(key))
             if attempt + 1 < _ATTEMPTS:
-                self._pause(attempt)
+                self._pause(attempt, answer)
         raise StoreUnavailableError(
             f"{self.url(key)}: the store does not say whether it was stored; it is tried again", reason=Answer.UNKNOWN
         )
@@ -279,12 +269,29 @@ class ObjectStore:
                 attempt += 1
                 if is_settled(error) or attempt == _ATTEMPTS:
                     raise StoreUnavailableError(explain(self.url(key), error), reason=answer) from error
-                self._pause(attempt)
+                self._pause(attempt, answer)
             else:
                 self.observe(operation, "ok", time.perf_counter() - begin_s)
                 return result
 
-    def _pause(self, attempt: int) -> None:
+    def _connect(self) -> S3Store:
+        """A client with connections of its own."""
+        return S3Store(
+            self.bucket,
+            **self.access.obstore_options,
+            checksum_algorithm="SHA256",
+            client_options={
+                "allow_http": self.access.allow_http,
+                "connect_timeout": timedelta(seconds=_CONNECT_TIMEOUT_S),
+                "timeout": timedelta(seconds=self.access.timeout_s),
+            },
+            retry_config={"max_retries": 0},  # only we know which call may be made again
+        )
+
+    def _pause(self, attempt: int, answer: Answer) -> None:
+        """Before the next attempt. A refusal may be the connection's fault: the next one is made on another."""
+        if answer is Answer.DENIED:
+            self._store = self._connect()
         self._sleep(random.uniform(0, min(_BACKOFF_S[1], _BACKOFF_S[0] * 2**attempt)))  # noqa: S311 - jitter
 
 
