@@ -289,10 +289,13 @@ class ObjectStore:
         )
 
     def _pause(self, attempt: int, answer: Answer) -> None:
-        """Before the next attempt. A refusal may be the connection's fault: the next one is made on another."""
+        """Before the next attempt. A refusal may be that of a moment or of a connection: it is given time, and left."""
+        first_s, longest_s = _BACKOFF_S
         if answer is Answer.DENIED:
             self._store = self._connect()
-        self._sleep(random.uniform(0, min(_BACKOFF_S[1], _BACKOFF_S[0] * 2**attempt)))  # noqa: S311 - jitter
+        else:
+            longest_s = min(longest_s, first_s * 2**attempt)
+        self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter
 
 
 @cache
