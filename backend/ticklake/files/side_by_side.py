@@ -1,4 +1,4 @@
-"""Several requests to a store at once: each waits for the network far longer than it works."""
+"""The same call for several items at once: each waits for a store, or works in native code."""
 
 from __future__ import annotations
 

@@ -82,10 +82,8 @@ def relation_of(spec: TableSpec) -> Relation:
 
 
 def polars_schema(schema: pa.Schema) -> pl.Schema:
-    """Polars types of an Arrow schema."""
-    return pl.Schema(
-        schema
-    )  # not by way of an empty table: making one costs the import of pandas where it is installed
+    """Polars types of an Arrow schema. Makes no table of it: for that Arrow would import pandas, where there is one."""
+    return pl.Schema(schema)
 
 
 def hive_schema(relation: Relation, root: Place) -> dict[str, pl.DataType]:
