@@ -1,4 +1,4 @@
-"""What every test gets: logging as it was before, and no silent skip where CI should have everything."""
+"""What every test gets: logging as it was, no bucket known from before, no silent skip where CI should have all."""
 
 import compileall
 import logging
@@ -113,6 +113,12 @@ def _logging_as_before() -> Iterator[None]:
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _no_bucket_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process remembers how it reached a bucket; the wrong keys of one test must not open the next one's."""
+    monkeypatch.setattr("ticklake.files.s3_access._known", {})
 
 
 # The opposite case is what these need: a machine without pandas, or with one disk only.

@@ -159,7 +159,7 @@ def test_doctor_says_what_is_wrong_with_a_store(at_bucket: ObjectPath, monkeypat
     late = ManualClock(wall_ns=SystemClock().wall_ns() + 900 * 10**9)
     assert _findings(late)["store clock"].grade is Grade.WARN
     with monkeypatch.context() as careless:
-        careless.setattr(ObjectStore, "_try_create", lambda self, key, content, _marks, **_: self.put(key, content))
+        careless.setattr(ObjectStore, "_try_create", lambda self, key, content, _marks: self.put(key, content))
         assert _findings()["store conditional writes"].grade is Grade.FAIL
     with monkeypatch.context() as denied:
         denied.setenv("TICKLAKE_S3__SECRET_KEY", "wrong")

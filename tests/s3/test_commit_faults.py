@@ -36,7 +36,6 @@ PASSING = [
     Fault.CONFLICT_409,
     Fault.BUSY_503,
     Fault.SLOW,
-    Fault.BAD_SIGNATURE_403,
     Fault.BAD_DIGEST_400,
 ]
 DATA_FILE, LEDGER_ENTRY = ".parquet", ".json"

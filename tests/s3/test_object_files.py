@@ -141,7 +141,7 @@ def test_the_probe_believes_this_store_and_not_one_that_overwrites(bucket: Objec
     bucket.store.probe((bucket / "probe").key)
     assert not (bucket / "probe").exists()
     careless = ObjectStore(bucket.store.bucket, bucket.store.access)
-    careless._try_create = lambda key, content, _marks, **_: careless.put(key, content)  # type: ignore[method-assign,func-returns-value]
+    careless._try_create = lambda key, content, _marks: careless.put(key, content)  # type: ignore[method-assign,func-returns-value]
     with pytest.raises(ConditionalWritesError, match="overwrote"):
         careless.probe((bucket / "probe").key)
 

@@ -13,7 +13,6 @@ _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _MESSAGE: Final = re.compile(r"<Message>([^<]{1,300})")
 _DAMAGED: Final = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"})
-_BAD_SIGNATURE: Final = "SignatureDoesNotMatch"
 _DENIED: Final = frozenset({"401", "403"})
 _MOVED: Final = frozenset({"301", "307"})
 _TAKEN: Final = frozenset({"409", "412"})
@@ -67,16 +66,6 @@ def sort_answer(error: Exception) -> Answer:
     if code in _DAMAGED:
         return Answer.DAMAGED
     return Answer.UNKNOWN
-
-
-def is_settled(error: Exception) -> bool:
-    """Whether asking again at once would be of no use.
-
-    A store may say of a good request that its signature does not match, and take the same request a moment later. An
-    answer to HEAD has no body and so never says what kind of refusal it is.
-    """
-    answer, code = sort_answer(error), _first(_CODE, str(error))
-    return answer is Answer.NO_BUCKET or (answer is Answer.DENIED and code not in ("", _BAD_SIGNATURE))
 
 
 def explain(url: str, error: Exception) -> str:

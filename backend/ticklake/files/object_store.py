@@ -10,7 +10,6 @@ renames, uploads in parts, or trusts a listing to be complete.
                                                                nothing there: again
     time-out, reset, 500, 502, 503, 504, ...    unknown        again, the same call; StoreUnavailableError after a few
     403, no bucket, wrong region                configuration  StoreUnavailableError at once
-    403 that blames the signature               doubtful       again; StoreUnavailableError after a few
     400 with a checksum complaint               damaged        again; StoreUnavailableError after a few
     501                                         not offered    ConditionalWritesError; see `probe`
 """
@@ -40,7 +39,7 @@ from obstore.store import S3Store
 
 from ticklake.base.errors import ConfigError
 from ticklake.files.errors import AlreadyStoredError, NotStoredError
-from ticklake.files.object_answer import Answer, StoreUnavailableError, explain, is_settled, sort_answer
+from ticklake.files.object_answer import Answer, StoreUnavailableError, explain, sort_answer
 from ticklake.files.s3_access import S3Access, known_access
 
 _ATTEMPTS: Final = 4
@@ -104,7 +103,17 @@ class ObjectStore:
         self.is_proven = False  # `probe` found that it keeps its word
         self.observe: Observe = lambda _operation, _result, _seconds: None
         self._sleep: Callable[[float], None] = time.sleep
-        self._store = self._connect()
+        self._store = S3Store(
+            bucket,
+            **access.obstore_options,
+            checksum_algorithm="SHA256",
+            client_options={
+                "allow_http": access.allow_http,
+                "connect_timeout": timedelta(seconds=_CONNECT_TIMEOUT_S),
+                "timeout": timedelta(seconds=access.timeout_s),
+            },
+            retry_config={"max_retries": 0},  # only we know which call may be made again
+        )
 
     def __reduce__(self) -> tuple[Callable[[str], ObjectStore], tuple[str]]:
         return open_store, (self.bucket,)  # never the secrets
@@ -124,7 +133,7 @@ class ObjectStore:
         """
         marks = {**_checksums(content), _TOKEN: token}
         for attempt in range(_ATTEMPTS):
-            answer = self._try_create(key, content, marks, is_last=attempt + 1 == _ATTEMPTS)
+            answer = self._try_create(key, content, marks)
             if answer is None:
                 return
             if answer is Answer.TAKEN:
@@ -134,7 +143,7 @@ class ObjectStore:
                 if found is False:
                     raise AlreadyStoredError(f"{self.url(key)} exists already; choose another name", path=self.url(key))
             if attempt + 1 < _ATTEMPTS:
-                self._pause(attempt, answer)
+                self._pause(attempt)
         raise StoreUnavailableError(
             f"{self.url(key)}: the store does not say whether it was stored; it is tried again", reason=Answer.UNKNOWN
         )
@@ -204,7 +213,7 @@ class ObjectStore:
         """The object's address, for people and engines."""
         return f"s3://{self.bucket}/{key}"
 
-    def _try_create(self, key: str, content: bytes, marks: dict[str, str], *, is_last: bool) -> Answer | None:
+    def _try_create(self, key: str, content: bytes, marks: dict[str, str]) -> Answer | None:
         """One conditional PUT; None when it is stored."""
         if not self.has_conditional_writes:
             return self._create_unguarded(key, content, marks)
@@ -219,7 +228,7 @@ class ObjectStore:
                     f"s3://{self.bucket}: the store has no conditional writes (If-None-Match: *); use another store, "
                     "or set s3.conditional_writes = false if only one writer ever writes there"
                 ) from error
-            if is_settled(error) or (is_last and answer is Answer.DENIED):
+            if answer in (Answer.DENIED, Answer.NO_BUCKET):
                 raise StoreUnavailableError(explain(self.url(key), error), reason=answer) from error
             return answer
         self.observe("put", "ok", time.perf_counter() - begin_s)
@@ -267,35 +276,15 @@ class ObjectStore:
                     answer = Answer.DENIED
                 self.observe(operation, answer.value, time.perf_counter() - begin_s)
                 attempt += 1
-                if is_settled(error) or attempt == _ATTEMPTS:
+                if answer in (Answer.DENIED, Answer.NO_BUCKET) or attempt == _ATTEMPTS:
                     raise StoreUnavailableError(explain(self.url(key), error), reason=answer) from error
-                self._pause(attempt, answer)
+                self._pause(attempt)
             else:
                 self.observe(operation, "ok", time.perf_counter() - begin_s)
                 return result
 
-    def _connect(self) -> S3Store:
-        """A client with connections of its own."""
-        return S3Store(
-            self.bucket,
-            **self.access.obstore_options,
-            checksum_algorithm="SHA256",
-            client_options={
-                "allow_http": self.access.allow_http,
-                "connect_timeout": timedelta(seconds=_CONNECT_TIMEOUT_S),
-                "timeout": timedelta(seconds=self.access.timeout_s),
-            },
-            retry_config={"max_retries": 0},  # only we know which call may be made again
-        )
-
-    def _pause(self, attempt: int, answer: Answer) -> None:
-        """Before the next attempt. A refusal may be that of a moment or of a connection: it is given time, and left."""
-        first_s, longest_s = _BACKOFF_S
-        if answer is Answer.DENIED:
-            self._store = self._connect()
-        else:
-            longest_s = min(longest_s, first_s * 2**attempt)
-        self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter
+    def _pause(self, attempt: int) -> None:
+        self._sleep(random.uniform(0, min(_BACKOFF_S[1], _BACKOFF_S[0] * 2**attempt)))  # noqa: S311 - jitter
 
 
 @cache

@@ -38,7 +38,6 @@ class Fault(Enum):
     BUSY_503 = "503 SlowDown"
     SLOW = "half a second late"
     DENIED_403 = "403 AccessDenied"
-    BAD_SIGNATURE_403 = "403 SignatureDoesNotMatch"
     BAD_DIGEST_400 = "400 BadDigest"
     STRANGER = "somebody else takes the key first"
     NOT_OFFERED_501 = "501 NotImplemented"
@@ -49,7 +48,6 @@ _REPLIES: Final = {
     Fault.CONFLICT_409: (409, "ConditionalRequestConflict"),
     Fault.BUSY_503: (503, "SlowDown"),
     Fault.DENIED_403: (403, "AccessDenied"),
-    Fault.BAD_SIGNATURE_403: (403, "SignatureDoesNotMatch"),
     Fault.BAD_DIGEST_400: (400, "BadDigest"),
     Fault.NOT_OFFERED_501: (501, "NotImplemented"),
 }
