@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DEGREE: Final = 3
 POINTS_MIN: Final = DEGREE + 2
-_POINTS_AT_ONCE: Final = 24_000
+_POINTS_AT_ONCE: Final = 150_000
 _ORDERS: Final = np.arange(DEGREE + 1)[:, None]
 _LOWER: Final = np.arange(DEGREE + 1) - 1
 
@@ -60,59 +60,83 @@ class KinematicsParameters(StageParameters, frozen=True):
 
 
 def fit_derivatives(x: Floats, y: Floats, known: Bools) -> tuple[Floats, Floats, Floats]:
-    """First, second and third derivative at x = 0 of the cubic that fits the known points of each row best.
+    """First, second and third derivative at x = 0 of the cubic that fits the known points of each column best.
 
     Least squares in polynomials orthogonal on the points themselves: p_0 = 1, p_{k+1} = (x - a_k) p_k - b_k p_{k-1},
     a_k = <x p_k, p_k> / <p_k, p_k>, b_k = <p_k, p_k> / <p_{k-1}, p_{k-1}>, coefficients <y, p_k> / <p_k, p_k> (Forsythe
     1957, "Generation and use of orthogonal polynomials for data-fitting with a digital computer", J. SIAM 5(2)). No
     system of equations is solved, so points that crowd together cost no digits; derivatives follow the recurrence.
+    Sums run down a column, one addition after the other, so points that are not known change no bit wherever they lie.
 
     Args:
-        x: (rows, points), of order 1; points of one row are distinct.
-        y: (rows, points).
+        x: (points, events), of order 1; known points of one event are distinct.
+        y: (points, events).
         known: which points there are.
 
     Returns:
-        dy/dx, d2y/dx2, d3y/dx3 per row; NaN with fewer than degree + 2 points.
+        dy/dx, d2y/dx2, d3y/dx3 per event; NaN with fewer than degree + 2 points.
     """
     y = np.where(known, y, 0.0)
-    rows = x.shape[0]
+    events = x.shape[1]
     here = square = known.astype(np.float64)  # p_0 is 0 or 1, its own square
     before, kept = here, np.empty_like(x)
-    at_before, at = np.zeros((DEGREE + 1, rows)), np.zeros((DEGREE + 1, rows))  # p_k and its derivatives at x = 0
+    at_before, at = np.zeros((DEGREE + 1, events)), np.zeros((DEGREE + 1, events))  # p_k and its derivatives at x = 0
     at[0] = 1.0
-    fitted = np.zeros((DEGREE + 1, rows))
-    norm_before = np.ones(rows)
+    fitted = np.zeros((DEGREE + 1, events))
+    norm_before = np.ones(events)
     for degree in range(DEGREE + 1):  # of the polynomials, not of the data
-        norm = square.sum(axis=1)
-        fitted += ratio(np.multiply(y, here, out=kept).sum(axis=1), norm) * at
+        norm = _down(square)
+        fitted += ratio(_down(np.multiply(y, here, out=kept)), norm) * at
         if degree == DEGREE:
             break
         np.multiply(x, here, out=kept)
-        a = ratio(np.multiply(kept, here, out=kept).sum(axis=1), norm)
-        following = np.subtract(x, a[:, None])
+        a = ratio(_down(np.multiply(kept, here, out=kept)), norm)
+        following = np.subtract(x, a)
         following *= here
         raised = _ORDERS * at[_LOWER]  # m-th derivative of x p_k at 0: m p_k^(m-1)
         raised -= a * at
         if degree:
             b = norm / norm_before
-            following -= np.multiply(before, b[:, None], out=kept)
+            following -= np.multiply(before, b, out=kept)
             raised -= b * at_before
         at_before, at = at, raised
         before, here, square = here, following, np.multiply(following, following, out=kept)
         norm_before = np.where(norm == 0, 1.0, norm)
-    fitted = np.where(known.sum(axis=1) >= POINTS_MIN, fitted, np.nan)
+    fitted = np.where(known.sum(axis=0) >= POINTS_MIN, fitted, np.nan)
     return fitted[1], fitted[2], fitted[3]
 
 
-def _fitted(x: Floats, y: Floats, known: Bools) -> tuple[Floats, ...]:
-    """`fit_derivatives`, some rows at a time: what it keeps on the way then fits into the processor's cache."""
-    step = max(1, _POINTS_AT_ONCE // max(1, x.shape[1]))
-    parts = [
-        fit_derivatives(x[first : first + step], y[first : first + step], known[first : first + step])
-        for first in range(0, max(1, x.shape[0]), step)
-    ]
-    return tuple(np.concatenate(found) for found in zip(*parts, strict=True))
+def _down(values: Floats) -> Floats:
+    """Sum of each column, one addition after the other: NumPy adds in pairs only where a column is contiguous."""
+    wide = values if values.shape[1] > 1 else np.repeat(values, 2, axis=1)
+    summed: Floats = wide.sum(axis=0)
+    return summed[: values.shape[1]]
+
+
+def _by_points(x: Floats, y: Floats, known: Bools) -> tuple[Floats, Floats, Bools]:
+    """(events, steps) as (points, events); where most steps hold no point, only the points, one below the other."""
+    counts = known.sum(axis=1)
+    longest = int(counts.max())
+    if 2 * longest > known.shape[1]:
+        return np.ascontiguousarray(x.T), np.ascontiguousarray(y.T), np.ascontiguousarray(known.T)
+    event, step = np.nonzero(known)
+    place = np.arange(event.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    packed = np.zeros((2, longest, counts.size))
+    packed[:, place, event] = x[event, step], y[event, step]
+    return packed[0], packed[1], np.arange(longest)[:, None] < counts
+
+
+def _fitted(x: Floats, y: Floats, known: Bools) -> Floats:
+    """`fit_derivatives` of (events, steps), as (3, events).
+
+    Some events at a time, so that what it keeps on the way fits into the processor's cache.
+    """
+    found = np.empty((DEGREE, x.shape[0]))
+    at_once = max(1, _POINTS_AT_ONCE // x.shape[1])
+    for first in range(0, x.shape[0], at_once):
+        some = slice(first, first + at_once)
+        found[:, some] = fit_derivatives(*_by_points(x[some], y[some], known[some]))
+    return found
 
 
 def kinematics_columns(

@@ -34,15 +34,29 @@ def test_a_cubic_is_found_again_in_every_window(direction):
 
 def test_noise_is_fitted_like_any_least_squares_solver():
     dice = np.random.default_rng(5)
-    x = -np.sort(dice.random((3, 60)), axis=1)
-    y = dice.normal(size=(3, 60))
-    known = dice.random((3, 60)) < 0.8
+    x = -np.sort(dice.random((60, 3)), axis=0)
+    y = dice.normal(size=(60, 3))
+    known = dice.random((60, 3)) < 0.8
 
     found = np.column_stack(fit_derivatives(x, y, known))
 
-    for row in range(3):
-        fit = np.polynomial.Polynomial.fit(x[row, known[row]], y[row, known[row]], 3)
-        assert found[row] == pytest.approx([fit.deriv(order)(0.0) for order in (1, 2, 3)], rel=1e-9)
+    for event in range(3):
+        fit = np.polynomial.Polynomial.fit(x[known[:, event], event], y[known[:, event], event], 3)
+        assert found[event] == pytest.approx([fit.deriv(order)(0.0) for order in (1, 2, 3)], rel=1e-9)
+
+
+def test_where_unknown_points_lie_changes_no_bit():
+    """So the fit of an event never depends on how many trades other, later events have."""
+    dice = np.random.default_rng(6)
+    x = -np.sort(dice.random((40, 5)), axis=0)
+    y = dice.normal(size=(40, 5))
+    known = np.ones((40, 5), dtype=bool)
+
+    gaps = np.sort(dice.permutation(400)[:40])
+    wide_x, wide_y, wide_known = np.ones((400, 5)), np.ones((400, 5)), np.zeros((400, 5), dtype=bool)
+    wide_x[gaps], wide_y[gaps], wide_known[gaps] = x, y, known
+
+    assert np.array_equal(fit_derivatives(x, y, known), fit_derivatives(wide_x, wide_y, wide_known))
 
 
 def test_points_that_crowd_at_the_end_of_a_window_lose_no_digits():
