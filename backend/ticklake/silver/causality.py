@@ -17,7 +17,7 @@ per variant, and no packing of cuts into fewer rebuilds is sound. What can be sa
   those of long reach meet every minute or two. What is more than an hour older than the session is context of the
   first input alone: an eighth of that share is kept of it, and none of the others. X is fixed before the future is
   tampered with, so the claim covers it. `density_for` says how thin.
-* One rebuild with all rows before an early cut is compared with the published events (`all_rows`).
+* One rebuild with all rows before an early cut is compared with the published events (`certify_published`).
 
 **Which cuts.** Drawn with a seed, one from each of K equally filled stretches of the events in time. Every other cut
 is the time of an event itself: there, the very next row is already tampered with. The others fall between two
@@ -28,6 +28,7 @@ Equal means: null like null, NaN like NaN, otherwise the same value (0.0 and -0.
 
 from __future__ import annotations
 
+import math
 import random
 import time as timer
 from collections.abc import Callable, Iterator, Sequence
@@ -90,8 +91,6 @@ def certify(
     seed: int = 0,
     density: float = 1.0,
     built: pl.DataFrame | None = None,
-    all_rows: bool = False,
-    piece: tuple[int, int] = (0, 1),
     threads: int | None = None,
 ) -> Certificate:
     """Try the pipeline of one session with other futures.
@@ -108,13 +107,11 @@ def certify(
         seed: of the draw.
         density: share of the input rows to use, see `density_for`.
         built: the primary frame that the build made of the same inputs; cuts are drawn from its events then.
-        all_rows: try one more cut, an early one, with every row before it, and compare with `built`.
-        piece: which piece of the rebuilds to try (from 0), of how many; all pieces, in order, are the same rebuilds.
         threads: rebuilds at the same time; None for two, for one where Polars itself has one. Small ones leave the
             cores of one another idle.
 
     Returns:
-        the certificate of this session, or its piece. Without any event nothing was compared, and it has not passed.
+        the certificate of this session. Without any event nothing was compared, and it has not passed.
 
     Raises:
         UsageError: an input has no event time, or the primary frame lacks a column.
@@ -135,18 +132,61 @@ def certify(
         for cut_ns in _cut_times(_moments(truth, time), targets, draw)
         for variant in Variant
     ]
-    if all_rows and published is not None and published.height:
-        moments = _moments(published, time)
-        cut_ns = _strata(moments[: max(1, round(len(moments) * _EARLY_SHARE))], 1, draw)[0]
-        other = partial(absurd_after, inputs, cut_ns)
-        plan.append(partial(judge.try_cut, published, other, cut_ns, Variant.ABSURD, 1.0))
-    number, pieces = piece
-    plan = plan[number * len(plan) // pieces : (number + 1) * len(plan) // pieces]
     with ThreadPoolExecutor(threads or min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(lambda trial: trial(), plan))
+    return _summed_up(judge.features, outcomes, timer.perf_counter() - started_s)
+
+
+def certify_published(
+    run: Run,
+    inputs: Frames,
+    session: SessionWindow,
+    built: pl.DataFrame,
+    *,
+    primary: str = "events",
+    features: Sequence[str],
+    key: Sequence[str] = ("event_id",),
+    time: str = "ts_event_ns",
+    seed: int = 0,
+) -> Certificate:
+    """Try the published events of one session: a rebuild with every row before an early cut and absurd ones after it.
+
+    Args:
+        run: see `certify`.
+        inputs: see `certify`.
+        session: see `certify`.
+        built: the primary frame that the build made of the inputs.
+        primary: see `certify`.
+        features: see `certify`.
+        key: see `certify`.
+        time: see `certify`.
+        seed: see `certify`.
+
+    Returns:
+        a certificate of one trial; of none where there is no event.
+
+    Raises:
+        UsageError: as in `certify`.
+        CheckFailedError: two events have the same key.
+    """
+    started_s = timer.perf_counter()
+    judge = _Judge(run, str(session.date), primary, tuple(features), tuple(key), time)
+    published = judge.checked(built.lazy())
+    moments = _moments(published, time)
+    draw = random.Random(f"{seed}:{session.date}:published")  # noqa: S311 - a draw, not a secret
+    outcomes = [
+        judge.try_cut(published, partial(absurd_after, inputs, cut_ns), cut_ns, Variant.ABSURD, 1.0)
+        for cut_ns in _strata(moments[: math.ceil(len(moments) * _EARLY_SHARE)], 1, draw)
+    ]
+    return _summed_up(judge.features, outcomes, timer.perf_counter() - started_s)
+
+
+def _summed_up(
+    features: tuple[str, ...], outcomes: Sequence[tuple[Trial, list[Violation]]], seconds: float
+) -> Certificate:
     trials = tuple(trial for trial, _ in outcomes)
     violations = tuple(violation for _, found in outcomes for violation in found)
-    return make_certificate(judge.features, trials, violations, timer.perf_counter() - started_s)
+    return make_certificate(features, trials, violations, seconds)
 
 
 @dataclass(frozen=True, slots=True)

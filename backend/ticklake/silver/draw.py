@@ -1,11 +1,10 @@
-"""Who draws the causality certificate of a version: units of work, shared out so that no worker waits for long."""
+"""Who draws the causality certificate of a version: one unit of work a date, and one for the published events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
 import msgspec
 
@@ -15,7 +14,7 @@ from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.session import session_window
-from ticklake.silver.causality import certify, density_for, share_cuts
+from ticklake.silver.causality import certify, certify_published, density_for, share_cuts
 from ticklake.silver.certificate import Certificate, merge_certificates
 from ticklake.silver.crew import Crew
 from ticklake.silver.feature_run import feature_pipeline
@@ -28,12 +27,10 @@ from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus
 from ticklake.silver.stage import Role
 
-_WHOLE: Final = (0, 1)
-
 
 @dataclass(frozen=True, slots=True)
 class CertificateTask:
-    """The rebuilds of one date, or one piece of them.
+    """The rebuilds of one date with fewer rows; or the one with every row, compared with what was published.
 
     Attributes:
         root: the data root, absolute.
@@ -42,10 +39,8 @@ class CertificateTask:
         version: its name.
         date: YYYY-MM-DD.
         signals: place of the date's published signals.
-        cuts: how many the date gets.
+        cuts: how many the date gets; 0 for the one with every row.
         density: share of the rows that they see, see `causality.density_for`.
-        all_rows: whether one more is tried with every row.
-        piece: number and count of the pieces of the date.
     """
 
     root: str
@@ -56,29 +51,27 @@ class CertificateTask:
     signals: str
     cuts: int
     density: float
-    all_rows: bool
-    piece: tuple[int, int]
 
     @property
     def key(self) -> str:
         """A version has one builder at a time."""
-        return f"{self.root}/{self.version}/certificate/{self.date}/{self.piece[0]}"
+        return f"{self.root}/{self.version}/certificate/{self.date}/{self.cuts}"
 
     @property
     def bytes(self) -> int:
-        """Their order, no size: reading every row takes longest, a whole date longer than a piece."""
-        return 2 * self.all_rows + (self.piece == _WHOLE)
+        """Their order, no size: the more cuts, the longer."""
+        return self.cuts
 
     def arguments(self) -> tuple[object, ...]:
         """For `certify_date`."""
         what = self.root, self.tables, self.manifest, self.date, self.signals
-        return *what, self.cuts, self.density, self.all_rows, self.piece
+        return *what, self.cuts, self.density
 
 
 def draw_certificate(lake: Lake, recipe: Recipe, records: Mapping[str, DateRecord], crew: Crew) -> Certificate | None:
     """The certificate of a version, its cuts shared out over the built dates; None when there is no built date.
 
-    The same whoever draws it: how dates are cut into pieces changes no rebuild.
+    The same whoever draws it.
     """
     built = [day for day, record in records.items() if record.status is DateStatus.BUILT]
     wanted = recipe.manifest.certificate
@@ -96,18 +89,15 @@ def draw_certificate(lake: Lake, recipe: Recipe, records: Mapping[str, DateRecor
             version=recipe.manifest.version,
             date=day,
             signals=str(published.data_path(day, f"{OUTPUTS[PRIMARY]}.parquet")),
-            cuts=shares[day],
+            cuts=cuts,
             density=density_for(len(built), wanted.cuts),
-            all_rows=day == chosen,
-            piece=piece,
         )
-        for day, piece in _pieces(sorted(shares, key=lambda day: (day != chosen, day)), crew.width)
+        for day, cuts in [*sorted(shares.items()), (chosen, 0)]
     ]
     drawn = {
-        (task.date, task.piece): msgspec.json.decode(content, type=Certificate)
-        for task, content in crew.run(tasks, certify_date)
+        task.key: msgspec.json.decode(content, type=Certificate) for task, content in crew.run(tasks, certify_date)
     }
-    return merge_certificates([drawn[key] for key in sorted(drawn)])
+    return merge_certificates([drawn[task.key] for task in tasks])
 
 
 def certify_date(
@@ -118,10 +108,8 @@ def certify_date(
     signals: str,
     cuts: int,
     density: float,
-    all_rows: bool,
-    piece: tuple[int, int],
 ) -> bytes:
-    """Draw one date's share of the certificate, or a piece of it; arguments as in `CertificateTask`. Gives it as JSON.
+    """Draw one date's share of the certificate; arguments as in `CertificateTask`. Gives it as JSON.
 
     Raises:
         CheckFailedError: the date has no session any more.
@@ -137,25 +125,12 @@ def certify_date(
     def run(frames: Frames) -> Frames:
         return run_pipeline(pipeline, frames, recipe.parameters, session)
 
-    certificate = certify(
-        run,
-        inputs,
-        session,
-        primary=PRIMARY,
-        features=[spec.name for spec in recipe.columns[OUTPUTS[PRIMARY]] if spec.role is Role.FEATURE],
-        cuts=cuts,
-        seed=recipe.manifest.certificate.seed,
-        density=density,
-        built=scan_files([place_of(signals)]).collect(),
-        all_rows=all_rows,
-        piece=piece,
-    )
+    features = [spec.name for spec in recipe.columns[OUTPUTS[PRIMARY]] if spec.role is Role.FEATURE]
+    seed, built = recipe.manifest.certificate.seed, scan_files([place_of(signals)]).collect()
+    if cuts:
+        certificate = certify(
+            run, inputs, session, primary=PRIMARY, features=features, cuts=cuts, seed=seed, density=density, built=built
+        )
+    else:
+        certificate = certify_published(run, inputs, session, built, primary=PRIMARY, features=features, seed=seed)
     return msgspec.json.encode(certificate)
-
-
-def _pieces(days: Sequence[str], width: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Each date whole; the last ones, which would leave workers idle, in as many pieces as give every worker one."""
-    odd = len(days) % width
-    for place, day in enumerate(days):
-        count = width // odd if place >= len(days) - odd else 1
-        yield from ((day, (number, count)) for number in range(count))

@@ -156,11 +156,12 @@ def _at(rows: _Rows, cut_ns: int, variant: Variant) -> pl.DataFrame:
 
 
 def _absurd_rows(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(_absurd(frame, column).alias(column) for column in frame.columns)
+    factor = _size_factor(frame)
+    return frame.with_columns(_absurd(column, dtype, factor).alias(column) for column, dtype in frame.schema.items())
 
 
-def _absurd(frame: pl.DataFrame, column: str) -> pl.Expr:
-    value, dtype = pl.col(column), frame[column].dtype
+def _absurd(column: str, dtype: pl.DataType, size_factor: pl.Expr) -> pl.Expr:
+    value = pl.col(column)
     if column in _KEPT or column.endswith("_ns"):
         return value
     if column == "aggressor":
@@ -169,7 +170,7 @@ def _absurd(frame: pl.DataFrame, column: str) -> pl.Expr:
         one, other = _SWAPPED[column]
         return pl.when(value == one).then(pl.lit(other)).when(value == other).then(pl.lit(one)).otherwise(value)
     if dtype.is_integer() or (dtype.is_float() and _is_size(column)):
-        return (value.cast(pl.Float64) * _size_factor(frame)).clip(upper_bound=_LARGEST.get(dtype, _HUGE)).cast(dtype)
+        return (value.cast(pl.Float64) * size_factor).clip(upper_bound=_LARGEST.get(dtype, _HUGE)).cast(dtype)
     if dtype.is_float():
         high, low = _PRICE_FACTORS
         return value * pl.when(pl.int_range(pl.len()) % 2 == 0).then(high).otherwise(low)

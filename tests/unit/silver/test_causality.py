@@ -9,8 +9,8 @@ import pytest
 from tests.unit.silver.small_market import market_of, session, simulate
 
 from ticklake.base.errors import CheckFailedError, RejectedError, UsageError
-from ticklake.silver.causality import Run, certify, density_for, share_cuts
-from ticklake.silver.certificate import Certificate, Variant, merge_certificates
+from ticklake.silver.causality import certify, certify_published, density_for, share_cuts
+from ticklake.silver.certificate import Variant, merge_certificates
 from ticklake.silver.frames import Frames
 from ticklake.silver.tamper import ABSURD_REACH_NS, NEAR_NS, Futures, absurd_after, thinned
 
@@ -94,12 +94,13 @@ def test_the_draw_depends_on_the_seed_alone_and_hits_events_and_gaps():
 def test_published_events_are_tried_with_all_rows():
     built = honest(simulate(20_000, 20_000))["events"].collect()
     inputs = simulate(20_000, 20_000)
-    good = certify(honest, inputs, session(), features=["mean"], cuts=2, density=0.05, built=built, all_rows=True)
+    good = certify_published(honest, inputs, session(), built, features=["mean"])
     assert good.passed
-    assert [trial.density for trial in good.trials] == [0.05] * 4 + [1.0]
+    assert [(trial.density, trial.variant) for trial in good.trials] == [(1.0, Variant.ABSURD)]
     other = built.with_columns(mean=pl.col("mean") + 1)
-    wrong = certify(honest, inputs, session(), features=["mean"], cuts=2, density=0.05, built=other, all_rows=True)
-    assert not wrong.passed
+    wrong = certify_published(honest, inputs, session(), other, features=["mean"])
+    assert {violation.column for violation in wrong.violations} == {"mean"}
+    assert not certify_published(honest, inputs, session(), built.head(0), features=["mean"]).passed
 
 
 def test_unusable_input_is_refused_with_its_name():
@@ -137,23 +138,6 @@ def test_certificates_of_dates_become_one():
     assert len(both.violations) == len(bad.violations)
     assert merge_certificates([good]).passed
     assert not merge_certificates([]).passed
-
-
-@pytest.mark.parametrize("run", [honest, leaking])
-def test_the_pieces_of_a_certificate_are_the_certificate(run: Run):
-    inputs = simulate()
-    built = run(inputs)["events"].collect()
-
-    def draw(piece: int, pieces: int) -> Certificate:
-        how = {"features": ["mean"], "cuts": 4, "seed": 3, "density": 0.5, "built": built, "all_rows": True}
-        return certify(run, inputs, session(), **how, piece=(piece, pieces))
-
-    whole = replace(draw(0, 1), seconds=None)
-    assert len(whole.trials) == 9
-    for pieces in (2, 4, 20):
-        parts = [draw(piece, pieces) for piece in range(pieces)]
-        assert replace(merge_certificates(parts), seconds=None) == whole
-        assert sum(len(part.trials) for part in parts) == 9
 
 
 FUTURE = pl.DataFrame(
