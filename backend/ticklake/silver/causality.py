@@ -31,7 +31,7 @@ from __future__ import annotations
 import math
 import random
 import time as timer
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -57,6 +57,32 @@ _BETWEEN_NS: Final = 1_000_000_000
 
 Run = Callable[[Frames], Frames]
 """The pipeline of one session, without label stages: input frames -> output frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A frame that a pipeline gives, and which of its columns must not know the future.
+
+    Attributes:
+        frame: its name.
+        features: columns that are compared.
+        key: columns that tell rows apart.
+        time: column of event time, ns UTC: a row at or before a cut must not change.
+    """
+
+    frame: str
+    features: tuple[str, ...]
+    key: tuple[str, ...]
+    time: str = "ts_event_ns"
+
+    @property
+    def columns(self) -> list[str]:
+        """All that is looked at, each once."""
+        return list(dict.fromkeys((*self.key, self.time, *self.features)))
+
+    def name(self, rows: pl.DataFrame) -> str:
+        """The key of the first row."""
+        return ", ".join(str(rows[column][0]) for column in self.key)
 
 
 def share_cuts(dates: Sequence[str], cuts: int = CUTS, seed: int = 0) -> dict[str, int]:
@@ -87,6 +113,7 @@ def certify(
     features: Sequence[str],
     key: Sequence[str] = ("event_id",),
     time: str = "ts_event_ns",
+    others: Sequence[Watched] = (),
     cuts: int = CUTS,
     seed: int = 0,
     density: float = 1.0,
@@ -103,6 +130,7 @@ def certify(
         features: its columns that are compared.
         key: its columns that tell events apart.
         time: its column of event time, ns UTC.
+        others: more frames of the pipeline that must not know the future either.
         cuts: how many cuts to draw; fewer when there are fewer events.
         seed: of the draw.
         density: share of the input rows to use, see `density_for`.
@@ -118,23 +146,24 @@ def certify(
         CheckFailedError: two events have the same key.
     """
     started_s = timer.perf_counter()
-    judge = _Judge(run, str(session.date), primary, tuple(features), tuple(key), time)
+    first = Watched(primary, tuple(features), tuple(key), time)
+    judge = _Judge(run, str(session.date), (first, *others))
     draw = random.Random(f"{seed}:{session.date}")  # noqa: S311 - a draw, not a secret
     recent = inputs if density >= 1 else _recent(inputs, session)
-    published = None if built is None else judge.checked(built.lazy())
+    published = None if built is None else judge.checked(built.lazy(), first)
     thin = partial(thinned, recent, density, context_until_ns=_warm_from(session))
-    known = published if published is not None else judge.events(Futures(thin()).truth())
+    known = published if published is not None else judge.rows(Futures(thin()).truth())[primary]
     targets = _strata(_moments(known, time), cuts, draw)
     futures = Futures(thin(targets))
-    truth = judge.events(futures.truth())
+    truth = judge.rows(futures.truth())
     plan = [
         partial(judge.try_cut, truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
-        for cut_ns in _cut_times(_moments(truth, time), targets, draw)
+        for cut_ns in _cut_times(_moments(truth[primary], time), targets, draw)
         for variant in Variant
     ]
     with ThreadPoolExecutor(threads or min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(lambda trial: trial(), plan))
-    return _summed_up(judge.features, outcomes, timer.perf_counter() - started_s)
+    return judge.summed_up(outcomes, timer.perf_counter() - started_s)
 
 
 def certify_published(
@@ -170,87 +199,99 @@ def certify_published(
         CheckFailedError: two events have the same key.
     """
     started_s = timer.perf_counter()
-    judge = _Judge(run, str(session.date), primary, tuple(features), tuple(key), time)
-    published = judge.checked(built.lazy())
+    watched = Watched(primary, tuple(features), tuple(key), time)
+    judge = _Judge(run, str(session.date), (watched,))
+    published = judge.checked(built.lazy(), watched)
     moments = _moments(published, time)
     draw = random.Random(f"{seed}:{session.date}:published")  # noqa: S311 - a draw, not a secret
     outcomes = [
-        judge.try_cut(published, partial(absurd_after, inputs, cut_ns), cut_ns, Variant.ABSURD, 1.0)
+        judge.try_cut({primary: published}, partial(absurd_after, inputs, cut_ns), cut_ns, Variant.ABSURD, 1.0)
         for cut_ns in _strata(moments[: math.ceil(len(moments) * _EARLY_SHARE)], 1, draw)
     ]
-    return _summed_up(judge.features, outcomes, timer.perf_counter() - started_s)
-
-
-def _summed_up(
-    features: tuple[str, ...], outcomes: Sequence[tuple[Trial, list[Violation]]], seconds: float
-) -> Certificate:
-    trials = tuple(trial for trial, _ in outcomes)
-    violations = tuple(violation for _, found in outcomes for violation in found)
-    return make_certificate(features, trials, violations, seconds)
+    return judge.summed_up(outcomes, timer.perf_counter() - started_s)
 
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Runs the pipeline and compares what it gives."""
+    """Runs the pipeline and compares what it gives. The first watched frame is the primary one."""
 
     run: Run
     date: str
-    primary: str
-    features: tuple[str, ...]
-    key: tuple[str, ...]
-    time: str
+    watched: tuple[Watched, ...]
 
-    def events(self, inputs: Frames) -> pl.DataFrame:
-        """What the pipeline gives: key, time and features."""
+    def rows(self, inputs: Frames) -> dict[str, pl.DataFrame]:
+        """What the pipeline gives: of each watched frame key, time and features."""
         frames = self.run(inputs)
-        if self.primary not in frames:
-            raise UsageError(f"the pipeline gives no frame {self.primary!r}, only {', '.join(frames)}; name another")
-        return self.checked(frames[self.primary])
+        for watched in self.watched:
+            if watched.frame not in frames:
+                raise UsageError(
+                    f"the pipeline gives no frame {watched.frame!r}, only {', '.join(frames)}; name another"
+                )
+        return {watched.frame: self.checked(frames[watched.frame], watched) for watched in self.watched}
 
-    def checked(self, frame: pl.LazyFrame) -> pl.DataFrame:
+    def checked(self, frame: pl.LazyFrame, watched: Watched) -> pl.DataFrame:
         """Key, time and features of the frame; the keys are unique."""
-        names = list(dict.fromkeys((*self.key, self.time, *self.features)))
         schema = frame.collect_schema()
-        missing = [name for name in names if name not in schema]
+        missing = [name for name in watched.columns if name not in schema]
         if missing:
-            raise UsageError(f"frame {self.primary!r} has no column {', '.join(missing)}; compare columns that it has")
-        rows = frame.select(names).collect()
-        if rows.select(pl.struct(self.key).n_unique()).item() < rows.height:
-            raise CheckFailedError(f"{self.date}: two events have the same {', '.join(self.key)}; make it unique")
+            raise UsageError(f"frame {watched.frame!r} has no column {', '.join(missing)}; compare columns that it has")
+        rows = frame.select(watched.columns).collect(engine="in-memory")
+        if rows.select(pl.struct(watched.key).n_unique()).item() < rows.height:
+            key = ", ".join(watched.key)
+            raise CheckFailedError(f"{self.date}: two rows of {watched.frame} have the same {key}; make it unique")
         return rows
 
     def try_cut(
         self,
-        truth: pl.DataFrame,
+        truth: Mapping[str, pl.DataFrame],
         other: Callable[[], Frames],
         cut_ns: int,
         variant: Variant,
         density: float,
     ) -> tuple[Trial, list[Violation]]:
         """Rebuild with another future after the cut, and tell what came of it."""
-        before = truth.filter(pl.col(self.time) <= cut_ns)
+        before = {each.frame: truth[each.frame].filter(pl.col(each.time) <= cut_ns) for each in self.watched}
         found: list[tuple[str, str, str, str]] = []
         try:
-            after = self.events(other()).filter(pl.col(self.time) <= cut_ns)
+            after = self.rows(other())
         except (TickLakeError, pl.exceptions.PolarsError) as error:
             found.append(("", "", "the pipeline ran", f"it failed: {error}"))
         else:
-            found += self._differences(before, after)
-        trial = Trial(self.date, cut_ns, variant, density, before.height, len(found))
+            for each in self.watched:
+                now = after[each.frame].filter(pl.col(each.time) <= cut_ns)
+                differences = self._differences(before[each.frame], now, each)
+                found += [(self._title(each, name), row, was, became) for name, row, was, became in differences]
+        events = before[self.watched[0].frame].height
+        trial = Trial(self.date, cut_ns, variant, density, events, len(found))
         return trial, [Violation(name, variant, 1, self.date, cut_ns, *change) for name, *change in found]
 
-    def _differences(self, before: pl.DataFrame, after: pl.DataFrame) -> Iterator[tuple[str, str, str, str]]:
-        """Column, first event, value before and after, of each column that differs."""
+    def summed_up(self, outcomes: Sequence[tuple[Trial, list[Violation]]], seconds: float) -> Certificate:
+        """The certificate of all that was tried."""
+        columns = tuple(self._title(each, name) for each in self.watched for name in each.features)
+        trials = tuple(trial for trial, _ in outcomes)
+        violations = tuple(violation for _, found in outcomes for violation in found)
+        return make_certificate(columns, trials, violations, seconds)
+
+    def _title(self, watched: Watched, column: str) -> str:
+        if watched == self.watched[0]:
+            return column
+        return f"{watched.frame}.{column}" if column else watched.frame
+
+    @staticmethod
+    def _differences(
+        before: pl.DataFrame, after: pl.DataFrame, watched: Watched
+    ) -> Iterator[tuple[str, str, str, str]]:
+        """Column, first row, value before and after, of each column that differs; "" when a row came or went."""
         if before.schema == after.schema and before.equals(after):
             return
-        gone = before.join(after, on=self.key, how="anti", maintain_order="left")
-        new = after.join(before, on=self.key, how="anti", maintain_order="left")
+        gone = before.join(after, on=watched.key, how="anti", maintain_order="left")
+        new = after.join(before, on=watched.key, how="anti", maintain_order="left")
         if gone.height:
-            yield "", self._name(gone), "event", "no event"
+            yield "", watched.name(gone), "event", "no event"
         if new.height:
-            yield "", self._name(new), "no event", "event"
-        both = before.join(after, on=self.key, how="inner", suffix=_AFTER, maintain_order="left")
-        compared = [name for name in dict.fromkeys((self.time, *self.features)) if name not in self.key]
+            yield "", watched.name(new), "no event", "event"
+        both = before.join(after, on=watched.key, how="inner", suffix=_AFTER, maintain_order="left")
+        compared = [name for name in watched.columns if name not in watched.key]
         old, new_types = before.schema, after.schema
         retyped = [name for name in compared if old[name] != new_types[name]]
         for name in retyped:
@@ -259,10 +300,7 @@ class _Judge:
         changed = both.select(pl.col(name).ne_missing(pl.col(name + _AFTER)).any() for name in same_type)
         for name in (name for name, is_changed in changed.row(0, named=True).items() if is_changed):
             first = both.filter(pl.col(name).ne_missing(pl.col(name + _AFTER))).head(1)
-            yield name, self._name(first), repr(first[name][0]), repr(first[name + _AFTER][0])
-
-    def _name(self, events: pl.DataFrame) -> str:
-        return ", ".join(str(events[name][0]) for name in self.key)
+            yield name, watched.name(first), repr(first[name][0]), repr(first[name + _AFTER][0])
 
 
 def _recent(inputs: Frames, session: SessionWindow) -> Frames:

@@ -43,12 +43,13 @@ class Violation:
     """A column that changed when only the future changed.
 
     Attributes:
-        column: the feature; "" when an event itself came or went, or the pipeline broke.
+        column: the feature, `frame.feature` where it is not one of the events; "", or the frame alone, when a row
+            itself came or went; "" when the pipeline broke.
         variant: what was done to the future.
         trials: in how many rebuilds it changed.
         date: session of the first such rebuild.
         cut_ns: cut of the first such rebuild.
-        event: key of the first event that changed in it.
+        event: key of the first row that changed in it.
         before: the value with the true future.
         after: the value with the tampered future.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.session import session_window
-from ticklake.silver.causality import certify, certify_published, density_for, share_cuts
+from ticklake.silver.causality import Watched, certify, certify_published, density_for, share_cuts
 from ticklake.silver.certificate import Certificate, merge_certificates
 from ticklake.silver.crew import Crew
 from ticklake.silver.feature_run import feature_pipeline
@@ -22,7 +23,7 @@ from ticklake.silver.folder import VersionFolder
 from ticklake.silver.frames import Frames
 from ticklake.silver.inputs import find_inputs, scan_inputs
 from ticklake.silver.manifest import dump_manifest, parse_manifest
-from ticklake.silver.pipeline import OUTPUTS, PRIMARY, run_pipeline
+from ticklake.silver.pipeline import OUTPUTS, PRIMARY, Parameters, Pipeline, columns_given, run_pipeline
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus
 from ticklake.silver.stage import Role
@@ -119,18 +120,30 @@ def certify_date(
     session = session_window(recipe.manifest.calendar, date.fromisoformat(day))
     if session is None:
         raise CheckFailedError(f"{day} was built and has no session now; the calendar changed, build again")
-    pipeline = feature_pipeline(recipe.pipeline, recipe.parameters)
     inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
+    pipeline = feature_pipeline(recipe.pipeline, recipe.parameters, tuple(OUTPUTS) if cuts else (PRIMARY,))
 
     def run(frames: Frames) -> Frames:
         return run_pipeline(pipeline, frames, recipe.parameters, session)
 
-    features = [spec.name for spec in recipe.columns[OUTPUTS[PRIMARY]] if spec.role is Role.FEATURE]
+    first, *others = _watched(pipeline, recipe.parameters)
     seed, built = recipe.manifest.certificate.seed, scan_files([place_of(signals)]).collect()
+    how: dict[str, Any] = {"primary": PRIMARY, "features": first.features, "seed": seed}
     if cuts:
-        certificate = certify(
-            run, inputs, session, primary=PRIMARY, features=features, cuts=cuts, seed=seed, density=density, built=built
-        )
+        certificate = certify(run, inputs, session, others=others, cuts=cuts, density=density, built=built, **how)
     else:
-        certificate = certify_published(run, inputs, session, built, primary=PRIMARY, features=features, seed=seed)
+        certificate = certify_published(run, inputs, session, built, **how)
     return msgspec.json.encode(certificate)
+
+
+def _watched(pipeline: Pipeline, parameters: Parameters) -> list[Watched]:
+    """The frames with features, that of the events first."""
+    given = columns_given(pipeline, parameters)
+    found = []
+    for frame in (frame for frame in OUTPUTS if frame in given):
+        features, key = (
+            tuple(spec.name for spec in given[frame].values() if spec.role is role) for role in (Role.FEATURE, Role.KEY)
+        )
+        if features or frame == PRIMARY:
+            found.append(Watched(frame, features, key))
+    return found

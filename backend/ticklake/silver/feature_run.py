@@ -1,17 +1,19 @@
-"""The part of a pipeline that makes features of events: what the causality certificate runs again. Pure."""
+"""The part of a pipeline that makes features: what the causality certificate runs again. Pure."""
 
 from __future__ import annotations
 
-from ticklake.silver.pipeline import INPUT_PREFIX, OUTPUTS, PRIMARY, Parameters, Pipeline
+from collections.abc import Collection
+
+from ticklake.silver.pipeline import INPUT_PREFIX, OUTPUTS, Parameters, Pipeline
 from ticklake.silver.stage import AnyStage
 
 
-def feature_pipeline(pipeline: Pipeline, parameters: Parameters) -> Pipeline:
-    """The pipeline without label stages, without what needs labels, and without what only makes the other outputs.
+def feature_pipeline(pipeline: Pipeline, parameters: Parameters, outputs: Collection[str] = tuple(OUTPUTS)) -> Pipeline:
+    """The pipeline without label stages, without what needs labels, and without what only makes unwanted outputs.
 
     It gives the same events as the whole pipeline: stages that drop events stay.
     """
-    others = frozenset(OUTPUTS) - {PRIMARY}
+    others = frozenset(OUTPUTS).difference(outputs)
     known: dict[str, set[str]] = {}
     kept: list[AnyStage] = []
     for stage in pipeline.stages:

@@ -23,6 +23,7 @@ from ticklake.silver.lease import hold_version
 from ticklake.silver.result import BuildResult
 
 LEAKY = "tests.integration.silver.toy:LEAKY"
+LATE = "tests.integration.silver.toy:LATE"
 FRAGILE = "tests.integration.silver.fragile:FRAGILE"
 
 
@@ -215,11 +216,18 @@ def test_a_leak_is_readable_and_marked(tmp_path: Path) -> None:
     builder = SilverFeatureBuilder(tmp_path)
     result = builder.build_feature_set(toy_manifest(pipeline=LEAKY))
     assert (result.status, result.certificate_passed) == ("complete", False)
-    assert "the causality certificate failed: distance_points know the future" in result.reason
+    assert "the causality certificate failed: distance_points, episodes.raw know the future" in result.reason
     manifest = builder.get_manifest("v1")
     assert manifest.built is not None
     assert not manifest.built.certificate_passed
     assert not builder.build_feature_set("v1").certificate_passed
+
+
+def test_a_leak_in_another_file_than_the_signals_is_seen(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 2)
+    result = SilverFeatureBuilder(tmp_path).build_feature_set(toy_manifest(pipeline=LATE))
+    assert (result.status, result.certificate_passed) == ("complete", False)
+    assert "the causality certificate failed: episodes.raw know the future" in result.reason
 
 
 def test_failing_checks_fail_the_version(tmp_path: Path) -> None:

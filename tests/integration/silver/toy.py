@@ -86,6 +86,11 @@ def episodes(frames: Frames, parameters: NoParameters, session: SessionWindow) -
     return {"episodes": raw.with_columns(pl.col("raw").alias("scaled"))}
 
 
+def late_episodes(frames: Frames, parameters: NoParameters, session: SessionWindow) -> Frames:
+    rows = frames["events"].select("event_id", "ts_event_ns", pl.col("entry_price").last().alias("raw"))
+    return {"episodes": rows.with_columns(pl.col("raw").alias("scaled"))}
+
+
 def statistics(earlier: Sequence[pl.LazyFrame], parameters: NoParameters) -> pl.DataFrame:
     if not earlier:
         return pl.DataFrame({"mean": [0.0]})
@@ -156,6 +161,13 @@ EPISODES = Stage(
     parameters=NoParameters,
     lookback=no_lookback,
 )
+LATE_EPISODES = Stage(
+    name="episodes",
+    run=late_episodes,
+    needs={"events": ("event_id", "ts_event_ns", "entry_price")},
+    gives=EPISODES.gives,
+    parameters=NoParameters,
+)
 
 
 def _pipeline(name: str, *stages: Stage) -> Pipeline:
@@ -171,6 +183,7 @@ def _pipeline(name: str, *stages: Stage) -> Pipeline:
 
 
 TOY = _pipeline("toy", LOAD, EVENTS, MOVE, LABEL, EPISODES)
+LATE = _pipeline("late", LOAD, EVENTS, MOVE, LABEL, LATE_EPISODES)
 LEAKY = _pipeline("leaky", LOAD, EVENTS, LEAK, LABEL, EPISODES)
 
 

@@ -15,6 +15,7 @@ from ticklake.schema.session import SessionWindow, session_window
 from ticklake.silver.checkpoint import load_frames, save_frames
 from ticklake.silver.feature_run import feature_pipeline
 from ticklake.silver.pipeline import (
+    PRIMARY,
     Pipeline,
     StageFailedError,
     check_order,
@@ -156,9 +157,12 @@ def test_the_largest_lookback_and_every_needed_column_count() -> None:
     }
 
 
-def test_the_certificate_runs_neither_labels_nor_what_only_fills_other_files() -> None:
+def test_the_certificate_runs_no_labels_and_other_files_only_where_they_are_asked_for() -> None:
     drop = stage("drop", lambda f, p, s: {"events": f["events"].head(3)}, needs={"events": ("event_id",)})
     pipeline = with_stages(LOAD, EVENTS, MOVE, LABEL, drop, EPISODES)
-    lean = feature_pipeline(pipeline, default_parameters(pipeline))
+    assert feature_pipeline(pipeline, default_parameters(pipeline)).stage_names == (
+        "load", "events", "move", "drop", "episodes",
+    )  # fmt: skip
+    lean = feature_pipeline(pipeline, default_parameters(pipeline), (PRIMARY,))
     assert lean.stage_names == ("load", "events", "move", "drop")
     assert lean.second_pass is None
