@@ -79,12 +79,14 @@ def judge_version(
 def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord]) -> list[Finding]:
     """Every check over every output file of every date; the kinds of files side by side."""
     reasons = {day: record.reason for day, record in records.items() if record.status is not DateStatus.BUILT}
+    built = [record.warmup for record in records.values() if record.status is DateStatus.BUILT]
+    warmed_up = any(warmup.sessions_found >= warmup.sessions_wanted for warmup in built)
 
     def check(table: str) -> list[Finding]:
         name = f"{table}.parquet"
         days = [day for day, record in records.items() if any(file.name == name for file in record.files)]
         frames = {day: scan_files([folder.data_path(day, name)]) for day in days}
-        return check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table)
+        return check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table, warmed_up=warmed_up)
 
     found = side_by_side(check, [table for table in OUTPUTS.values() if table in recipe.columns])
     return [finding for findings in found for finding in findings]

@@ -292,3 +292,16 @@ def test_the_inspection_shows_each_stage_and_changes_nothing(tmp_path: Path) -> 
     assert rest.frames["events"].collect().equals(found.frames["events"].collect())
     with pytest.raises(NoDataError, match="no session on 2024-12-21"):
         builder.inspect(toy_manifest(), "2024-12-21")
+
+
+def test_a_feature_that_nobody_knows_yet_only_warns_until_a_date_had_its_whole_look_back(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 2)
+    builder = SilverFeatureBuilder(tmp_path)
+    manifest = toy_manifest(parameters={"move": {"rows": 3_000}})  # more trades than there are in two sessions
+    assert builder.build_feature_set(manifest, day_text(0)).status == "complete"
+    found = json.loads((tmp_path / "silver/features/v1/validation.json").read_bytes())["checks"]
+    warned = [check["column"] for check in found if check["name"] == "never_known" and check["status"] == "failed"]
+    assert "distance_points" in warned
+    result = builder.build_feature_set(manifest, day_text(1))
+    assert result.status == "failed"
+    assert "never_known signals.distance_points (160 of 160" in result.reason
