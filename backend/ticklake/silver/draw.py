@@ -8,8 +8,9 @@ from datetime import date
 from typing import Final
 
 import msgspec
+import polars as pl
 
-from ticklake.base.errors import CheckFailedError
+from ticklake.base.errors import CheckFailedError, CorruptError
 from ticklake.files.engines import scan_files
 from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
@@ -125,6 +126,7 @@ def certify_date(
 
     Raises:
         CheckFailedError: the date has no session any more.
+        CorruptError: its rows cannot be read any more.
     """
     recipe = resolve(parse_manifest(manifest))
     lake = open_lake(place_of(root), tables=tables)
@@ -137,19 +139,24 @@ def certify_date(
     def run(frames: Frames) -> Frames:
         return run_pipeline(pipeline, frames, recipe.parameters, session)
 
-    certificate = certify(
-        run,
-        inputs,
-        session,
-        primary=PRIMARY,
-        features=[spec.name for spec in recipe.columns[OUTPUTS[PRIMARY]] if spec.role is Role.FEATURE],
-        cuts=cuts,
-        seed=recipe.manifest.certificate.seed,
-        density=density,
-        built=scan_files([place_of(signals)]).collect(),
-        all_rows=all_rows,
-        piece=piece,
-    )
+    try:
+        certificate = certify(
+            run,
+            inputs,
+            session,
+            primary=PRIMARY,
+            features=[spec.name for spec in recipe.columns[OUTPUTS[PRIMARY]] if spec.role is Role.FEATURE],
+            cuts=cuts,
+            seed=recipe.manifest.certificate.seed,
+            density=density,
+            built=scan_files([place_of(signals)]).collect(),
+            all_rows=all_rows,
+            piece=piece,
+        )
+    except pl.exceptions.PolarsError as error:
+        raise CorruptError(
+            f"rows of {day} cannot be read again ({error}); run `ticklake verify --deep`, then build again"
+        ) from error
     return msgspec.json.encode(certificate)
 
 

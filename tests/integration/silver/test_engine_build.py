@@ -305,3 +305,35 @@ def test_a_feature_that_nobody_knows_yet_only_warns_until_a_date_had_its_whole_l
     result = builder.build_feature_set(manifest, day_text(1))
     assert result.status == "failed"
     assert "never_known signals.distance_points (160 of 160" in result.reason
+
+
+def flip_pages(root: Path, day: int, file: int = 0) -> Path:
+    """Damage every page of a file of trades of a day; the footer stays as it was."""
+    path = sorted((root / f"bronze/futures/trades/symbol=ES/date={day_text(day)}").rglob("*.parquet"))[file]
+    content = bytearray(path.read_bytes())
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    content[4:footer] = bytes(byte ^ 0xFF for byte in content[4:footer])
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("workers", "file"), [(0, 0), (0, -1), (1, 0)])
+def test_damaged_pages_under_a_good_footer_fail_their_date_and_leave_the_others(
+    tmp_path: Path, workers: int, file: int
+) -> None:
+    toy_lake(tmp_path, 2)
+    path = flip_pages(tmp_path, 1, file)
+    builder = SilverFeatureBuilder(tmp_path)
+    result = builder.build_feature_set(toy_manifest(), workers=workers)
+    assert outcomes(result) == ["built", "failed"]
+    assert path.name in result.dates[1].reason
+    assert builder.get_state("v1").state == "failed"
+
+
+def test_pages_damaged_before_the_certificate_fail_the_version(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 1)
+    builder = SilverFeatureBuilder(tmp_path)
+    result = builder.build_feature_set(toy_manifest(), workers=0, progress=lambda *_: flip_pages(tmp_path, 0) and None)
+    assert (result.status, builder.get_state("v1").state) == ("failed", "failed")
+    assert "the causality certificate could not be drawn" in result.reason
+    assert "verify" in result.reason
