@@ -1,7 +1,8 @@
 """The proof that no feature knows the future: rebuild with another future, and compare.
 
-**Claim.** For a cut c, let f be the pipeline and X, Y inputs that are equal in every row with event time <= c. If f
-knows nothing later, then f(X) and f(Y) have the same events at or before c, with the same features, bit for bit.
+**Claim.** For a cut c, let f be the pipeline and X, Y inputs that are equal in every row with event time <= c (time of
+receipt, where the pipeline runs on that clock). If f knows nothing later, then f(X) and f(Y) have the same events at or
+before c, with the same features, bit for bit.
 The certificate tries this with Y = X without the rows after c, and with Y = X with absurd values after c. The claim
 holds for *any* inputs, so a causal pipeline is never accused, whatever X is.
 
@@ -30,7 +31,7 @@ from __future__ import annotations
 
 import random
 import time as timer
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -44,7 +45,7 @@ from ticklake.schema.session import SessionWindow
 from ticklake.silver.certificate import Certificate as Certificate
 from ticklake.silver.certificate import Trial, Variant, Violation, make_certificate
 from ticklake.silver.frames import Frames
-from ticklake.silver.tamper import Futures, absurd_after, thinned, time_of
+from ticklake.silver.tamper import NO_TIMES, Futures, absurd_after, thinned, times_of
 
 CUTS: Final = 20
 _THREADS: Final = 2
@@ -86,6 +87,7 @@ def certify(
     features: Sequence[str],
     key: Sequence[str] = ("event_id",),
     time: str = "ts_event_ns",
+    times: Mapping[str, str] = NO_TIMES,
     cuts: int = CUTS,
     seed: int = 0,
     density: float = 1.0,
@@ -98,12 +100,14 @@ def certify(
 
     Args:
         run: the pipeline without label stages. Called about `2 * cuts` times, from several threads.
-        inputs: input frames, by event time `ts_event_ns` (where null: `ts_recv_ns`).
+        inputs: input frames.
         session: the trading day, for its name and the draw.
         primary: frame that is compared.
         features: its columns that are compared.
         key: its columns that tell events apart.
         time: its column of event time, ns UTC.
+        times: input frame -> the column that says when a row was known; where left out `ts_event_ns`, and `ts_recv_ns`
+            where that is null.
         cuts: how many cuts to draw; fewer when there are fewer events.
         seed: of the draw.
         density: share of the input rows to use, see `density_for`.
@@ -123,12 +127,12 @@ def certify(
     started_s = timer.perf_counter()
     judge = _Judge(run, str(session.date), primary, tuple(features), tuple(key), time)
     draw = random.Random(f"{seed}:{session.date}")  # noqa: S311 - a draw, not a secret
-    recent = inputs if density >= 1 else _recent(inputs, session)
+    recent = inputs if density >= 1 else _recent(inputs, session, times)
     published = None if built is None else judge.checked(built.lazy())
-    thin = partial(thinned, recent, density, context_until_ns=_warm_from(session))
-    known = published if published is not None else judge.events(Futures(thin()).truth())
+    thin = partial(thinned, recent, density, context_until_ns=_warm_from(session), columns=times)
+    known = published if published is not None else judge.events(Futures(thin(), times).truth())
     targets = _strata(_moments(known, time), cuts, draw)
-    futures = Futures(thin(targets))
+    futures = Futures(thin(targets), times)
     truth = judge.events(futures.truth())
     plan = [
         partial(judge.try_cut, truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
@@ -138,7 +142,7 @@ def certify(
     if all_rows and published is not None and published.height:
         moments = _moments(published, time)
         cut_ns = _strata(moments[: max(1, round(len(moments) * _EARLY_SHARE))], 1, draw)[0]
-        other = partial(absurd_after, inputs, cut_ns)
+        other = partial(absurd_after, inputs, cut_ns, times)
         plan.append(partial(judge.try_cut, published, other, cut_ns, Variant.ABSURD, 1.0))
     number, pieces = piece
     plan = plan[number * len(plan) // pieces : (number + 1) * len(plan) // pieces]
@@ -225,13 +229,11 @@ class _Judge:
         return ", ".join(str(events[name][0]) for name in self.key)
 
 
-def _recent(inputs: Frames, session: SessionWindow) -> Frames:
+def _recent(inputs: Frames, session: SessionWindow, columns: Mapping[str, str]) -> Frames:
     """The first input as it is, of the others what is at most an hour older than the session."""
     first, *others = inputs
-    since_ns = _warm_from(session)
-    return {first: inputs[first]} | {
-        name: inputs[name].filter(time_of(inputs[name], name) >= since_ns) for name in others
-    }
+    since_ns, times = _warm_from(session), times_of(inputs, columns)
+    return {first: inputs[first]} | {name: inputs[name].filter(times[name] >= since_ns) for name in others}
 
 
 def _warm_from(session: SessionWindow) -> int:

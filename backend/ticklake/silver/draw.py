@@ -24,7 +24,7 @@ from ticklake.silver.folder import VersionFolder
 from ticklake.silver.frames import Frames
 from ticklake.silver.inputs import find_inputs, scan_inputs
 from ticklake.silver.manifest import dump_manifest, parse_manifest
-from ticklake.silver.pipeline import OUTPUTS, PRIMARY, run_pipeline
+from ticklake.silver.pipeline import OUTPUTS, PRIMARY, input_times, run_pipeline
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus
 from ticklake.silver.stage import Role
@@ -134,12 +134,12 @@ def certify_date(
     if session is None:
         raise CheckFailedError(f"{day} was built and has no session now; the calendar changed, build again")
     pipeline = feature_pipeline(recipe.pipeline, recipe.parameters)
-    inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
 
     def run(frames: Frames) -> Frames:
         return run_pipeline(pipeline, frames, recipe.parameters, session)
 
     try:
+        inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
         certificate = certify(
             run,
             inputs,
@@ -148,11 +148,14 @@ def certify_date(
             features=[spec.name for spec in recipe.columns[OUTPUTS[PRIMARY]] if spec.role is Role.FEATURE],
             cuts=cuts,
             seed=recipe.manifest.certificate.seed,
+            times=input_times(recipe.pipeline, recipe.parameters),
             density=density,
             built=scan_files([place_of(signals)]).collect(),
             all_rows=all_rows,
             piece=piece,
         )
+    except CorruptError as error:
+        raise CorruptError(str(error)) from error  # some kinds of it cannot travel between processes
     except pl.exceptions.PolarsError as error:
         raise CorruptError(
             f"rows of {day} cannot be read again ({error}); run `ticklake verify --deep`, then build again"

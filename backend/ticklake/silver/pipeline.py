@@ -122,6 +122,13 @@ def input_columns(pipeline: Pipeline, parameters: Parameters) -> dict[str, tuple
     return {frame: tuple(columns) for frame, columns in needed.items()}
 
 
+def input_times(pipeline: Pipeline, parameters: Parameters) -> dict[str, str]:
+    """Input frame -> the column by which its rows are known, for the frames of which a stage says so."""
+    return {
+        frame: column for stage in pipeline.stages for frame, column in stage.times_with(parameters[stage.name]).items()
+    }
+
+
 def columns_given(pipeline: Pipeline, parameters: Parameters) -> dict[str, dict[str, ColumnSpec]]:
     """Frame -> column -> its declaration, in the order of the stages; a later declaration replaces an earlier."""
     given: dict[str, dict[str, ColumnSpec]] = {}
@@ -146,7 +153,14 @@ def check_order(pipeline: Pipeline, parameters: Parameters) -> None:
     known: dict[str, dict[str, ColumnSpec]] = {}
     for stage in pipeline.stages:
         own = parameters[stage.name]
-        for frame, columns in stage.needs_with(own).items():
+        needs = stage.needs_with(own)
+        for frame, column in stage.times_with(own).items():
+            if column not in needs.get(frame, ()):
+                raise UsageError(
+                    f"stage {stage.name!r} of {pipeline.name!r} tells the time of {frame} by {column}, which it does "
+                    "not read; add it to what the stage needs"
+                )
+        for frame, columns in needs.items():
             if frame.startswith(INPUT_PREFIX):
                 continue
             missing = [column for column in columns if column not in known.get(frame, {})]
