@@ -97,6 +97,7 @@ def survey_version(
     found = (
         complete,
         gates.certificate_gate(validation, columns),
+        gates.cuts_gate(validation, manifest, sum(fact.rows for fact in facts), limits),
         gates.checks_gate(validation),
         gates.checksum_gate(faults, len(signal_files(version.name, records))),
         gates.schema_gate(facts, columns),

@@ -337,3 +337,26 @@ def test_pages_damaged_before_the_certificate_fail_the_version(tmp_path: Path) -
     assert (result.status, builder.get_state("v1").state) == ("failed", "failed")
     assert "the causality certificate could not be drawn" in result.reason
     assert "verify" in result.reason
+
+
+def test_what_shapes_no_date_can_be_changed_without_building_one(tmp_path: Path) -> None:
+    toy_lake(tmp_path)
+    builder = SilverFeatureBuilder(tmp_path)
+    first = builder.build_feature_set(toy_manifest(cuts=0))
+    assert (first.status, first.certificate_passed) == ("complete", False)
+    data = {name: sha256 for name, sha256 in sums(tmp_path).items() if name.endswith(".parquet")}
+
+    changed = toy_manifest(cuts=4, notes="now with a certificate", tags=["new"], parent="v0")
+    result = builder.build_feature_set(changed)
+    assert (outcomes(result), result.reason, result.certificate_passed) == (["skipped"] * 3, "", True)
+    manifest = builder.get_manifest("v1")
+    assert (manifest.notes, manifest.tags, manifest.parent) == ("now with a certificate", ["new"], "v0")
+    assert manifest.certificate.cuts == 4
+    assert {name: sha256 for name, sha256 in sums(tmp_path).items() if name.endswith(".parquet")} == data
+    SilverFeatureBuilder(tmp_path).build_feature_set(changed)
+    assert builder.get_state("v1").build == 2, "nothing changed since"
+
+
+def test_fewer_than_no_cuts_are_refused() -> None:
+    with pytest.raises(UsageError, match="cuts is -1"):
+        toy_manifest(cuts=-1)

@@ -126,7 +126,8 @@ def test_a_date_in_between_is_built_with_what_depends_on_it_then_promoted(lake: 
     assert causes(builder.build_feature_set("levels", asked)) == [""] * 3, "nothing changed, nothing is stale"
     before = builder.load_features("levels", [MONDAY, TUESDAY])
     few = ("--date", str(MONDAY), "--date", str(TUESDAY), "--min-rows", "50")
-    command(lake.root, "promote", "levels", "--name", "live", *few)
+    promote = ("promote", "levels", "--name", "live", "--min-cuts", str(SHORT.cuts))
+    command(lake.root, *promote, *few)
     play(lake, WEDNESDAY)
     for version, later in (("levels", "bronze changed"), ("flow", "")):  # levels look back on three sessions
         result = builder.build_feature_set(version, WEDNESDAY)
@@ -139,7 +140,7 @@ def test_a_date_in_between_is_built_with_what_depends_on_it_then_promoted(lake: 
     assert all_sums(fresh) == all_sums(lake.root)
 
     reader = GoldReader(lake.root)
-    command(lake.root, "promote", "levels", "--name", "live")
+    command(lake.root, *promote)
     command(lake.root, "validate", "live")
     assert reader.load_training_data("live").equals(builder.load_features("levels"))
     assert json.loads(command(lake.root, "rollback", "live", "-o", "json"))[0]["version"] == 1

@@ -129,7 +129,9 @@ def test_an_unfinished_version_is_refused_with_or_without_force(
 
 
 def test_no_force_passes_the_hard_gates(tmp_path: Path, curator: GoldCurator) -> None:
-    lay_version(tmp_path, "leaky", validation={"checks": [], "causality": {"passed": False, "violations": []}})
+    lay_version(
+        tmp_path, "leaky", validation={"checks": [], "causality": {"passed": False, "cuts": 20, "violations": []}}
+    )
     changed = lay_version(tmp_path, "changed")
     (changed / f"date={MONDAY}/signals.parquet").write_bytes(b"PAR1 something else PAR1")
     lost = lay_version(tmp_path, "lost")
