@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.errors import NoDataError, RetryableError
+from ticklake.base.errors import NoDataError
 from ticklake.files.place import Place
 from ticklake.readers.lake import open_lake
 from ticklake.readers.query import Day, day_of, days_of
@@ -101,11 +101,7 @@ class SilverFeatureBuilder:
             CorruptError: a file is gone or damaged.
         """
         wanted = None if columns is None else list(columns)
-        before = self._state(version)
-        rows = SilverReader(self._lake.data_root).read(version, dates, table=table, columns=wanted)
-        if self._state(version) != before:
-            raise RetryableError(f"version {version} was built again while it was read; read it again")
-        return rows
+        return SilverReader(self._lake.data_root).read(version, dates, table=table, columns=wanted)
 
     def list_versions(self, *, complete_only: bool = True) -> list[str]:
         """Names of the versions, in order; those still building or failed only when asked for."""
