@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +153,25 @@ class SilverFeatureBuilder:
                 raise NoDataError(f"version {version} is {state.state}: {state.reason}; build it to the end first")
         return compare_manifests(self.get_manifest(a), self.get_manifest(b))
 
-    def register_experiment(self, version: str, exp_id: str, status: str = "completed", **details: Any) -> Experiment:
-        """Write down an experiment on a version; details as in `ExperimentRegister.register`.
+    def register_experiment(
+        self,
+        version: str,
+        exp_id: str,
+        status: str = "completed",
+        metrics: Mapping[str, float] | None = None,
+        model_path: str | None = None,
+        notes: str = "",
+        **details: Any,
+    ) -> Experiment:
+        """Write down an experiment on a version; all as in `ExperimentRegister.register`.
 
         Raises:
             NoDataError: there is no such version.
         """
         self._state(version)
-        return self.experiments.register(version, exp_id, status=status, **details)
+        return self.experiments.register(
+            version, exp_id, status=status, metrics=metrics, model_path=model_path, notes=notes, **details
+        )
 
     @property
     def experiments(self) -> ExperimentRegister:

@@ -265,6 +265,9 @@ def test_versions_are_compared_and_experiments_registered(tmp_path: Path) -> Non
         builder.compare_versions("a", "c")
     builder.register_experiment("a", "e1", metrics={"auc": 0.6})
     assert builder.experiments.get("e1").metrics == {"auc": 0.6}
+    again = builder.register_experiment("a", "e2", "running", {"auc": 0.7}, "model.bin", "by position", parent="e1")
+    assert (again.status, again.metrics, again.parent) == ("running", {"auc": 0.7}, "e1")
+    assert (again.model_path, again.notes) == ("model.bin", "by position")
     with pytest.raises(NoDataError, match="'c'"):
         builder.register_experiment("c", "e1")
 
