@@ -192,7 +192,7 @@ def coverage_gate(records: Sequence[DateRecord], open_days: Collection[date], li
     share = 1 - len(missing) / len(open_days)
     text = f"{len(open_days) - len(missing)} of {len(open_days)} open days are built"
     if missing:
-        text += f"; missing: {_some(missing)}"
+        text += f"; missing: {_some(missing)}; build them, or name the days with --date"
     return Gate("coverage", share >= limits.coverage_min, text, hard=False)
 
 
