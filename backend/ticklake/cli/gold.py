@@ -29,6 +29,7 @@ ShareOption = Annotated[
 CoverageOption = Annotated[
     float, typer.Option("--min-coverage", min=0, max=1, help="Smallest share of open days that are built (soft gate).")
 ]
+CutsOption = Annotated[int, typer.Option("--min-cuts", min=1, help="Fewest cut times of the certificate (hard gate).")]
 _LIMITS: Final = GateLimits()
 
 
@@ -48,11 +49,12 @@ def promote(
     min_rows: RowsOption = _LIMITS.rows_min,
     max_class_share: ShareOption = _LIMITS.class_share_max,
     min_coverage: CoverageOption = _LIMITS.coverage_min,
+    min_cuts: CutsOption = _LIMITS.cuts_min,
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
 ) -> None:
     """Make a feature version the current version of a training set; exit code 3 when a gate refuses it."""
-    limits = GateLimits(rows_min=min_rows, class_share_max=max_class_share, coverage_min=min_coverage)
+    limits = GateLimits(min_rows, min_coverage, max_class_share, cuts_min=min_cuts)
     curator = GoldCurator(find_place(data).data_root, limits=limits)
     if (silver_version is None) == (best is None) or (best is not None and dates):
         raise UsageError("name a feature version, or --best METRIC (without --date); see `ticklake silver ls`")

@@ -145,7 +145,7 @@ def _show_events(root: Path, version: str, console: Console) -> None:
 
 
 def _show_promotion(root: Path, version: str, console: Console) -> None:
-    curator = GoldCurator(root, limits=GateLimits(rows_min=20))
+    curator = GoldCurator(root, limits=GateLimits(rows_min=20, cuts_min=_CUTS))
     first = curator.promote_to_training(version, _SET, "the demo's first")
     second = curator.promote_to_training(version, _SET, "the same again, to have something to roll back", force=True)
     _print_gates(second, console)

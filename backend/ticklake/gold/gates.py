@@ -16,19 +16,21 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class GateLimits:
-    """What the soft gates demand.
+    """What the gates with a limit demand; all but that of the cuts are soft.
 
     Attributes:
         rows_min: fewest rows of a training set.
         coverage_min: smallest share of the calendar's open days that must be built.
         class_share_max: largest share that one class of a label may have among its known rows.
         missing_share_max: largest share of rows for which a label in words may be unknown (null or NO_DATA).
+        cuts_min: fewest cut times of the causality certificate; of fewer events, one for each. No force passes it.
     """
 
     rows_min: int = 100
     coverage_min: float = 0.9
     class_share_max: float = 0.95
     missing_share_max: float = 0.5
+    cuts_min: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,28 @@ def certificate_gate(validation: Mapping[str, Any], columns: Sequence[Column]) -
         reason = f"the certificate compared {compared} events and says nothing about {_some(bare) or 'any of them'}"
         return Gate("certificate", passed=False, reason=reason)
     return Gate("certificate", passed=True, reason=f"{compared} events compared, no feature knows the future")
+
+
+def cuts_gate(validation: Mapping[str, Any], manifest: Mapping[str, Any], rows: int, limits: GateLimits) -> Gate:
+    """The causality certificate was drawn from enough cut times: few are easily missed by what leaks now and then.
+
+    Args:
+        validation: `validation.json`.
+        manifest: of the version; a date with few events gets fewer cuts than were asked for there.
+        rows: events of the version.
+        limits: how many.
+    """
+    tried = int((validation.get("causality") or {}).get("cuts") or 0)
+    asked = int((manifest.get("certificate") or {}).get("cuts") or 0)
+    wanted = min(limits.cuts_min, rows)
+    if max(tried, asked) >= wanted:
+        return Gate("cuts", passed=True, reason=f"the certificate was drawn from {tried} cut times")
+    return Gate(
+        "cuts",
+        passed=False,
+        reason=f"the certificate was drawn from {tried} cut times, at least {wanted} wanted; "
+        "raise `certificate.cuts` in the manifest and build again",
+    )
 
 
 def checks_gate(validation: Mapping[str, Any]) -> Gate:
@@ -168,7 +192,7 @@ def coverage_gate(records: Sequence[DateRecord], open_days: Collection[date], li
     share = 1 - len(missing) / len(open_days)
     text = f"{len(open_days) - len(missing)} of {len(open_days)} open days are built"
     if missing:
-        text += f"; missing: {_some(missing)}"
+        text += f"; missing: {_some(missing)}; build them, or name the days with --date"
     return Gate("coverage", share >= limits.coverage_min, text, hard=False)
 
 

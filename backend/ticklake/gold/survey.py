@@ -97,6 +97,7 @@ def survey_version(
     found = (
         complete,
         gates.certificate_gate(validation, columns),
+        gates.cuts_gate(validation, manifest, sum(fact.rows for fact in facts), limits),
         gates.checks_gate(validation),
         gates.checksum_gate(faults, len(signal_files(version.name, records))),
         gates.schema_gate(facts, columns),
@@ -133,13 +134,16 @@ def evidence_of(root: Place, version: str) -> str:
 
 
 def open_days(calendar: str, records: Sequence[DateRecord], wanted: frozenset[date] | None) -> list[date]:
-    """The days on which the calendar is open: the asked ones, or all from the first record to the last.
+    """The days on which the calendar is open: the asked ones, or all from the first built date to the last.
+
+    Dates that were asked for once and gave nothing, years before the others maybe, do not count as a beginning.
 
     Raises:
         UsageError: there is no such calendar, or its table ends before.
     """
-    if wanted is None and records:
-        first, last = records[0].date, records[-1].date
+    built = [record.date for record in records if record.status == BUILT]
+    if wanted is None and built:
+        first, last = built[0], built[-1]
         days = [first + timedelta(days=step) for step in range((last - first).days + 1)]
     else:
         days = sorted(wanted or ())

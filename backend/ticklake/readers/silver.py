@@ -116,6 +116,10 @@ class SilverReader:
     ) -> pl.LazyFrame:
         """The rows of a version, lazily, in order of dates and within a date as they were written.
 
+        The files are opened by their names when the frame is collected. If the version is built again before that has
+        ended, rows may come from two builds, or a file may be gone; `read` notices that, a frame cannot. Collect soon,
+        and compare `get_version` before and after where builds go on at the same time.
+
         Shape: the columns of the manifest; no row when the asked dates are closed or empty.
 
         Args:
@@ -155,12 +159,23 @@ class SilverReader:
         return frame if columns is None else frame.select(list(columns))
 
     def read(self, version: str, dates: Day | Iterable[Day] | None = None, **details: Any) -> pl.DataFrame:
-        """The rows of a version, now; see `scan`."""
-        before = self.get_version(version) if isinstance(self._root, ObjectPath) else None
-        rows = self.scan(version, dates, **details).collect()
-        if before is not None and self.get_version(version) != before:  # objects are opened by name, again and again
-            raise RetryableError(f"version {version} was built again while it was read; read it again")
+        """The rows of a version, now, all of one build; see `scan`.
+
+        Raises:
+            RetryableError: the version was built again meanwhile.
+        """
+        before = self.get_version(version)
+        try:
+            rows = self.scan(version, dates, **details).collect()
+        except (pl.exceptions.PolarsError, OSError):
+            self._check_same(before)
+            raise
+        self._check_same(before)
         return rows
+
+    def _check_same(self, before: FeatureVersion) -> None:
+        if self.get_version(before.name) != before:
+            raise RetryableError(f"version {before.name} was built again while it was read; read it again")
 
 
 @lru_cache(maxsize=64)

@@ -23,7 +23,7 @@ from ticklake.silver.folder import VersionFolder
 from ticklake.silver.inputs import InputHasher
 from ticklake.silver.judge import Verdict, judge_version
 from ticklake.silver.lease import hold_version
-from ticklake.silver.manifest import Manifest, dump_manifest
+from ticklake.silver.manifest import Manifest, dump_manifest, parse_manifest, without_places
 from ticklake.silver.plan import DateDraft, DatePlan, dates_of, draft_date, plan_date
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus, InputFile, VersionState, VersionStatus
@@ -60,6 +60,9 @@ def build_version(
     lake: Lake, manifest: Manifest, asked: Iterable[date] | None = None, options: BuildOptions | None = None
 ) -> BuildResult:
     """Bring a version up to date with its manifest, its code and bronze.
+
+    Dates are built again only when something that shapes them changed. Other settings of the certificate, notes, tags,
+    description or parent draw the certificate and write the documents again.
 
     Killed at any moment, the version says `building` (or still what it said before) and the next build completes it.
 
@@ -114,7 +117,8 @@ class _Build:
             for plan in plans:
                 if not plan.cause:
                     self._results[plan.date] = _result(records[plan.date], "", Outcome.SKIPPED)
-            if not work and state is not None and state.state is VersionStatus.COMPLETE and self._is_documented():
+            is_complete = state is not None and state.state is VersionStatus.COMPLETE
+            if not work and state is not None and is_complete and self._is_documented() and self._is_as_asked():
                 return self._result(state.state, state.reason, certificate_passed=not state.reason)
             crew = early or stack.enter_context(self._hire(work))
             build = state.build + 1 if state else 1
@@ -157,6 +161,15 @@ class _Build:
 
     def _is_documented(self) -> bool:
         return self._folder.manifest_path.is_file() and self._folder.validation_path.is_file()
+
+    def _is_as_asked(self) -> bool:
+        """Whether the documents were written for this manifest, also for what shapes no date: certificate, notes..."""
+        try:
+            text = self._folder.request_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return False
+        asked, now = (without_places(manifest) for manifest in (parse_manifest(text), self._recipe.manifest))
+        return asked == now
 
     def _begin(self, build: int) -> None:
         """From here on nobody reads the version, until it is complete again."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.errors import NoDataError, RetryableError
+from ticklake.base.errors import NoDataError
 from ticklake.files.place import Place
 from ticklake.readers.lake import open_lake
 from ticklake.readers.query import Day, day_of, days_of
@@ -101,11 +101,7 @@ class SilverFeatureBuilder:
             CorruptError: a file is gone or damaged.
         """
         wanted = None if columns is None else list(columns)
-        before = self._state(version)
-        rows = SilverReader(self._lake.data_root).read(version, dates, table=table, columns=wanted)
-        if self._state(version) != before:
-            raise RetryableError(f"version {version} was built again while it was read; read it again")
-        return rows
+        return SilverReader(self._lake.data_root).read(version, dates, table=table, columns=wanted)
 
     def list_versions(self, *, complete_only: bool = True) -> list[str]:
         """Names of the versions, in order; those still building or failed only when asked for."""
@@ -157,14 +153,25 @@ class SilverFeatureBuilder:
                 raise NoDataError(f"version {version} is {state.state}: {state.reason}; build it to the end first")
         return compare_manifests(self.get_manifest(a), self.get_manifest(b))
 
-    def register_experiment(self, version: str, exp_id: str, status: str = "completed", **details: Any) -> Experiment:
-        """Write down an experiment on a version; details as in `ExperimentRegister.register`.
+    def register_experiment(
+        self,
+        version: str,
+        exp_id: str,
+        status: str = "completed",
+        metrics: Mapping[str, float] | None = None,
+        model_path: str | None = None,
+        notes: str = "",
+        **details: Any,
+    ) -> Experiment:
+        """Write down an experiment on a version; all as in `ExperimentRegister.register`.
 
         Raises:
             NoDataError: there is no such version.
         """
         self._state(version)
-        return self.experiments.register(version, exp_id, status=status, **details)
+        return self.experiments.register(
+            version, exp_id, status=status, metrics=metrics, model_path=model_path, notes=notes, **details
+        )
 
     @property
     def experiments(self) -> ExperimentRegister:

@@ -1,7 +1,8 @@
 """The proof that no feature knows the future: rebuild with another future, and compare.
 
-**Claim.** For a cut c, let f be the pipeline and X, Y inputs that are equal in every row with event time <= c. If f
-knows nothing later, then f(X) and f(Y) have the same events at or before c, with the same features, bit for bit.
+**Claim.** For a cut c, let f be the pipeline and X, Y inputs that are equal in every row with event time <= c (time of
+receipt, where the pipeline runs on that clock). If f knows nothing later, then f(X) and f(Y) have the same events at or
+before c, with the same features, bit for bit.
 The certificate tries this with Y = X without the rows after c, and with Y = X with absurd values after c. The claim
 holds for *any* inputs, so a causal pipeline is never accused, whatever X is.
 
@@ -45,7 +46,7 @@ from ticklake.schema.session import SessionWindow
 from ticklake.silver.certificate import Certificate as Certificate
 from ticklake.silver.certificate import Trial, Variant, Violation, make_certificate
 from ticklake.silver.frames import Frames
-from ticklake.silver.tamper import Futures, absurd_after, thinned, time_of
+from ticklake.silver.tamper import NO_TIMES, Futures, absurd_after, thinned, times_of
 
 CUTS: Final = 20
 _THREADS: Final = 2
@@ -114,6 +115,7 @@ def certify(
     key: Sequence[str] = ("event_id",),
     time: str = "ts_event_ns",
     others: Sequence[Watched] = (),
+    times: Mapping[str, str] = NO_TIMES,
     cuts: int = CUTS,
     seed: int = 0,
     density: float = 1.0,
@@ -124,13 +126,15 @@ def certify(
 
     Args:
         run: the pipeline without label stages. Called about `2 * cuts` times, from several threads.
-        inputs: input frames, by event time `ts_event_ns` (where null: `ts_recv_ns`).
+        inputs: input frames.
         session: the trading day, for its name and the draw.
         primary: frame that is compared.
         features: its columns that are compared.
         key: its columns that tell events apart.
         time: its column of event time, ns UTC.
         others: more frames of the pipeline that must not know the future either.
+        times: input frame -> the column that says when a row was known; where left out `ts_event_ns`, and `ts_recv_ns`
+            where that is null.
         cuts: how many cuts to draw; fewer when there are fewer events.
         seed: of the draw.
         density: share of the input rows to use, see `density_for`.
@@ -149,12 +153,12 @@ def certify(
     first = Watched(primary, tuple(features), tuple(key), time)
     judge = _Judge(run, str(session.date), (first, *others))
     draw = random.Random(f"{seed}:{session.date}")  # noqa: S311 - a draw, not a secret
-    recent = inputs if density >= 1 else _recent(inputs, session)
+    recent = inputs if density >= 1 else _recent(inputs, session, times)
     published = None if built is None else judge.checked(built.lazy(), first)
-    thin = partial(thinned, recent, density, context_until_ns=_warm_from(session))
-    known = published if published is not None else judge.rows(Futures(thin()).truth())[primary]
+    thin = partial(thinned, recent, density, context_until_ns=_warm_from(session), columns=times)
+    known = published if published is not None else judge.rows(Futures(thin(), times).truth())[primary]
     targets = _strata(_moments(known, time), cuts, draw)
-    futures = Futures(thin(targets))
+    futures = Futures(thin(targets), times)
     truth = judge.rows(futures.truth())
     plan = [
         partial(judge.try_cut, truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
@@ -176,6 +180,7 @@ def certify_published(
     features: Sequence[str],
     key: Sequence[str] = ("event_id",),
     time: str = "ts_event_ns",
+    times: Mapping[str, str] = NO_TIMES,
     seed: int = 0,
 ) -> Certificate:
     """Try the published events of one session: a rebuild with every row before an early cut and absurd ones after it.
@@ -189,6 +194,7 @@ def certify_published(
         features: see `certify`.
         key: see `certify`.
         time: see `certify`.
+        times: see `certify`.
         seed: see `certify`.
 
     Returns:
@@ -205,7 +211,7 @@ def certify_published(
     moments = _moments(published, time)
     draw = random.Random(f"{seed}:{session.date}:published")  # noqa: S311 - a draw, not a secret
     outcomes = [
-        judge.try_cut({primary: published}, partial(absurd_after, inputs, cut_ns), cut_ns, Variant.ABSURD, 1.0)
+        judge.try_cut({primary: published}, partial(absurd_after, inputs, cut_ns, times), cut_ns, Variant.ABSURD, 1.0)
         for cut_ns in _strata(moments[: math.ceil(len(moments) * _EARLY_SHARE)], 1, draw)
     ]
     return judge.summed_up(outcomes, timer.perf_counter() - started_s)
@@ -303,13 +309,11 @@ class _Judge:
             yield name, watched.name(first), repr(first[name][0]), repr(first[name + _AFTER][0])
 
 
-def _recent(inputs: Frames, session: SessionWindow) -> Frames:
+def _recent(inputs: Frames, session: SessionWindow, columns: Mapping[str, str]) -> Frames:
     """The first input as it is, of the others what is at most an hour older than the session."""
     first, *others = inputs
-    since_ns = _warm_from(session)
-    return {first: inputs[first]} | {
-        name: inputs[name].filter(time_of(inputs[name], name) >= since_ns) for name in others
-    }
+    since_ns, times = _warm_from(session), times_of(inputs, columns)
+    return {first: inputs[first]} | {name: inputs[name].filter(times[name] >= since_ns) for name in others}
 
 
 def _warm_from(session: SessionWindow) -> int:

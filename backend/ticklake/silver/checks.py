@@ -5,7 +5,8 @@ quiet day is no fault. Below `ROWS_TO_JUDGE` rows they only warn.
 
     never_known          null in every row; only a warning while no date had its whole look-back (`warmed_up`)
     constant_feature     one distinct value, nulls apart, over all dates
-    identical_features   the same value in every row, null equal to null and NaN to NaN, over all dates; same type only
+    identical_features   the same value in every row, null equal to null and NaN to NaN, over all dates; numbers of any
+                         type are compared, flags as 0 and 1
 """
 
 from __future__ import annotations
@@ -256,7 +257,7 @@ class _Features:
 
     def __init__(self, columns: Sequence[ColumnSpec]) -> None:
         self._specs = [spec for spec in columns if spec.role is Role.FEATURE]
-        self._digests = {spec.name: hashlib.blake2b(str(spec.dtype).encode()) for spec in self._specs}
+        self._digests = {spec.name: hashlib.blake2b(str(_compared_as(spec.dtype)).encode()) for spec in self._specs}
         self._values: list[pl.DataFrame] = []  # of each date one row: of each feature a list of two values at most
         self._rows = 0
 
@@ -266,7 +267,8 @@ class _Features:
         sound = [spec.name for spec in self._specs if schema.get(spec.name) == spec.dtype]
         rows = frame.select(sound).collect()
         self._rows += rows.height
-        for hashed in rows.select(pl.all().hash(0)):
+        compared = (pl.col(name).cast(_compared_as(dtype)) for name, dtype in rows.schema.items())
+        for hashed in rows.select(values.hash(0) for values in compared):
             self._digests[hashed.name].update(hashed.to_numpy().tobytes())
         self._values.append(rows.select(_two_of(pl.all())))
 
@@ -297,6 +299,10 @@ class _Features:
                 rule = "differs from every other feature in some row" + few
                 found.append(mark("identical_features", name, self._rows, same, rule, [f"= {twin}"], severity))
         return found
+
+
+def _compared_as(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType | type[pl.DataType]:
+    return pl.Float64() if dtype.is_numeric() or dtype == pl.Boolean() else dtype
 
 
 def _two_of(values: pl.Expr) -> pl.Expr:

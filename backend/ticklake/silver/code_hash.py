@@ -1,4 +1,4 @@
-"""A hash of the code that shapes the data: stages, what they import of ours, and the machinery that runs them."""
+"""A hash of the code that shapes the data: stages, what they import that shapes data, and the machinery."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from ticklake.silver.stage import AnyStage
 
-_ROOMS: Final = ("ticklake.silver", "ticklake.schema")
+_ROOMS: Final = ("ticklake.silver", "ticklake.schema", "ticklake.readers.frontmonth")
+_PACKAGE: Final = Path(__file__).parents[1]
 _MACHINERY: Final = (
     "ticklake.silver.pipeline",
     "ticklake.silver.encode",
@@ -24,22 +25,31 @@ _MACHINERY: Final = (
 
 
 def code_hash(stages: Iterable[AnyStage]) -> str:
-    """sha256 over the sources of the stages, of every `silver` and `schema` module they import, and of the machinery.
+    """sha256 over the sources of the stages, of what shapes data among what they import, and of the machinery.
 
-    Only code counts: comments and layout do not (the syntax tree is hashed), docstrings do.
+    Followed are imports of `ticklake.silver` and `ticklake.schema`, of the choice of the front month, and, from a stage
+    of yours, of modules that lie beside it: in its folder, or in its package. They are read as they are now; a process
+    that imported such a module before it was changed must be started again to run the new one.
+
+    Only code counts: comments and layout do not (the syntax tree is hashed), docstrings do, and where a file lies does
+    not.
     """
-    code = {path: _read(path) for path in {source_file(stage) for stage in stages}}
-    todo = list(code.values())
-    while todo:
-        for path in map(_file_of, todo.pop().imports):
-            if path is not None and path not in code:
-                code[path] = _read(path)
-                todo.append(code[path])
-    code |= {path: _read(path) for path in map(_file_of, _MACHINERY) if path is not None and path not in code}
     digest = hashlib.sha256()
-    for fingerprint in sorted(module.fingerprint for module in code.values()):
+    for fingerprint in sorted(_read(path).fingerprint for path in hashed_files(stages)):
         digest.update(fingerprint.encode())
     return digest.hexdigest()
+
+
+def hashed_files(stages: Iterable[AnyStage]) -> set[Path]:
+    """The source files that `code_hash` looks at."""
+    found: set[Path] = set()
+    todo = [source_file(stage) for stage in stages]
+    while todo:
+        path = todo.pop()
+        if path not in found:
+            found.add(path)
+            todo += _followed(path, _read(path).imports)
+    return found | {path for path in map(_file_of, _MACHINERY) if path is not None}
 
 
 def source_file(stage: AnyStage) -> Path:
@@ -52,7 +62,7 @@ def source_file(stage: AnyStage) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """What counts of one source file: a hash of its name and code, and what it imports of ours, modules or names."""
+    """What counts of one source file: a hash of its name and code, and what it imports, modules or names in them."""
 
     fingerprint: str
     imports: tuple[str, ...]
@@ -70,13 +80,37 @@ def _parse(name: str, source: bytes) -> _Code:
 
 
 def _imports(tree: ast.Module) -> tuple[str, ...]:
+    """As written, with the dots of a relative import."""
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(name for name in names if name.startswith(_ROOMS))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            module = "." * node.level + node.module
+            names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            names += ["." * node.level + alias.name for alias in node.names]
+    return tuple(names)
+
+
+def _followed(path: Path, imports: Iterable[str]) -> list[Path]:
+    """The files of those imports that shape data."""
+    found = [_file_of(name) for name in imports if name.startswith(_ROOMS)]
+    if not path.is_relative_to(_PACKAGE):
+        found += [_beside(path, name) for name in imports if name.partition(".")[0] != _PACKAGE.name]
+    return [file for file in found if file is not None]
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """The file of a module that lies in the folder of `path`, or in its package; None when it lies elsewhere."""
+    module = name.lstrip(".")
+    base = path.parent
+    for _ in range(len(name) - len(module) - 1):
+        base = base.parent
+    while module == name and (base / "__init__.py").is_file():  # absolute: named from the folder of the package
+        base = base.parent
+    stem = base.joinpath(*module.split("."))
+    return next((file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()), None)
 
 
 @cache

@@ -8,8 +8,9 @@ from datetime import date
 from typing import Any
 
 import msgspec
+import polars as pl
 
-from ticklake.base.errors import CheckFailedError
+from ticklake.base.errors import CheckFailedError, CorruptError
 from ticklake.files.engines import scan_files
 from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
@@ -23,7 +24,15 @@ from ticklake.silver.folder import VersionFolder
 from ticklake.silver.frames import Frames
 from ticklake.silver.inputs import find_inputs, scan_inputs
 from ticklake.silver.manifest import dump_manifest, parse_manifest
-from ticklake.silver.pipeline import OUTPUTS, PRIMARY, Parameters, Pipeline, columns_given, run_pipeline
+from ticklake.silver.pipeline import (
+    OUTPUTS,
+    PRIMARY,
+    Parameters,
+    Pipeline,
+    columns_given,
+    input_times,
+    run_pipeline,
+)
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus
 from ticklake.silver.stage import Role
@@ -114,25 +123,38 @@ def certify_date(
 
     Raises:
         CheckFailedError: the date has no session any more.
+        CorruptError: its rows cannot be read any more.
     """
     recipe = resolve(parse_manifest(manifest))
     lake = open_lake(place_of(root), tables=tables)
     session = session_window(recipe.manifest.calendar, date.fromisoformat(day))
     if session is None:
         raise CheckFailedError(f"{day} was built and has no session now; the calendar changed, build again")
-    inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
     pipeline = feature_pipeline(recipe.pipeline, recipe.parameters, tuple(OUTPUTS) if cuts else (PRIMARY,))
 
     def run(frames: Frames) -> Frames:
         return run_pipeline(pipeline, frames, recipe.parameters, session)
 
     first, *others = _watched(pipeline, recipe.parameters)
-    seed, built = recipe.manifest.certificate.seed, scan_files([place_of(signals)]).collect()
-    how: dict[str, Any] = {"primary": PRIMARY, "features": first.features, "seed": seed}
-    if cuts:
-        certificate = certify(run, inputs, session, others=others, cuts=cuts, density=density, built=built, **how)
-    else:
-        certificate = certify_published(run, inputs, session, built, **how)
+    how: dict[str, Any] = {
+        "primary": PRIMARY,
+        "features": first.features,
+        "seed": recipe.manifest.certificate.seed,
+        "times": input_times(recipe.pipeline, recipe.parameters),
+    }
+    try:
+        inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
+        built = scan_files([place_of(signals)]).collect()
+        if cuts:
+            certificate = certify(run, inputs, session, others=others, cuts=cuts, density=density, built=built, **how)
+        else:
+            certificate = certify_published(run, inputs, session, built, **how)
+    except CorruptError as error:
+        raise CorruptError(str(error)) from error  # some kinds of it cannot travel between processes
+    except pl.exceptions.PolarsError as error:
+        raise CorruptError(
+            f"rows of {day} cannot be read again ({error}); run `ticklake verify --deep`, then build again"
+        ) from error
     return msgspec.json.encode(certificate)
 
 

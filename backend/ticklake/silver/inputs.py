@@ -15,6 +15,7 @@ from ticklake.catalog.artifact_ref import hash_file
 from ticklake.files.engines import footer_source
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
+from ticklake.readers.footer import find_culprit, name_the_culprit
 from ticklake.readers.lake import Lake
 from ticklake.readers.listing import DataFile, list_files
 from ticklake.readers.query import Selection, TimeRange
@@ -125,7 +126,12 @@ def scan_inputs(lake: Lake, recipe: Recipe, inputs: SessionInputs) -> dict[str, 
 
 
 def missing_rows(lake: Lake, recipe: Recipe, inputs: SessionInputs) -> str:
-    """Why the session cannot be built, "" when it can: its first table has no row in the session itself."""
+    """Why the session cannot be built, "" when it can: its first table has no row in the session itself.
+
+    Raises:
+        CorruptError: a file cannot be read; the text names it.
+        StoreUnavailableError: the lake lies in a bucket whose store does not answer.
+    """
     name = next(iter(inputs.files))
     relation = lake.relation(recipe.manifest.tables[name])
     what = f"{relation.name} of {recipe.manifest.symbol}"
@@ -133,7 +139,17 @@ def missing_rows(lake: Lake, recipe: Recipe, inputs: SessionInputs) -> str:
         return f"no bronze file of {what} in the session or its look-back"
     window = TimeRange(inputs.session.start_ns, inputs.session.end_ns)
     rows = scan(lake.data_root, relation, Selection(frozenset({recipe.manifest.symbol}), None, window))
-    return "" if rows.select(relation.event_time_expr).head(1).collect().height else f"no row of {what} in the session"
+    try:
+        found = rows.select(relation.event_time_expr).head(1).collect()
+    except pl.exceptions.PolarsError as error:
+        raise name_the_culprit(inputs.files[name], relation, error) from error
+    return "" if found.height else f"no row of {what} in the session"
+
+
+def find_damage(lake: Lake, recipe: Recipe, inputs: SessionInputs) -> CorruptError | None:
+    """The first file of the session that cannot be read, None when all can. Reads every page."""
+    relations = {name: lake.relation(recipe.manifest.tables[name]) for name in inputs.files}
+    return next(filter(None, (find_culprit(files, relations[name]) for name, files in inputs.files.items())), None)
 
 
 def _frames(recipe: Recipe) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ticklake.base.clock import Clock
+from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, UsageError
 from ticklake.files.engines import scan_files
 from ticklake.files.side_by_side import side_by_side
 from ticklake.readers.lake import Lake
@@ -15,12 +16,14 @@ from ticklake.silver.checks import Finding, check_version
 from ticklake.silver.crew import Crew
 from ticklake.silver.draw import draw_certificate
 from ticklake.silver.folder import VersionFolder
-from ticklake.silver.pipeline import OUTPUTS
+from ticklake.silver.pipeline import OUTPUTS, StageFailedError
 from ticklake.silver.recipe import Recipe
 from ticklake.silver.record import DateRecord, DateStatus
 from ticklake.silver.validation import Validation, write_validation
 
 _NAMED_MAX: Final = 3
+_OF_THE_VERSION: Final = (StageFailedError, CheckFailedError, CorruptError, NoDataError, UsageError)
+"""Errors of a certificate that fail the version: they come from its rows and stages, not from the disk or a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,12 @@ def judge_version(
         write_validation(folder.validation_path, Validation(tuple(findings)))
         return Verdict(_describe(failures))
     started_s = clock.monotonic_s()
-    certificate = draw_certificate(lake, recipe, records, crew)
+    try:
+        certificate = draw_certificate(lake, recipe, records, crew)
+    except _OF_THE_VERSION as error:
+        folder.check_held()
+        write_validation(folder.validation_path, Validation(tuple(findings)))
+        return Verdict(f"the causality certificate could not be drawn: {error}")
     seconds = clock.monotonic_s() - started_s
     folder.check_held()
     write_validation(folder.validation_path, Validation(tuple(findings), certificate))
@@ -79,12 +87,14 @@ def judge_version(
 def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord]) -> list[Finding]:
     """Every check over every output file of every date; the kinds of files side by side."""
     reasons = {day: record.reason for day, record in records.items() if record.status is not DateStatus.BUILT}
+    built = [record.warmup for record in records.values() if record.status is DateStatus.BUILT]
+    warmed_up = any(warmup.sessions_found >= warmup.sessions_wanted for warmup in built)
 
     def check(table: str) -> list[Finding]:
         name = f"{table}.parquet"
         days = [day for day, record in records.items() if any(file.name == name for file in record.files)]
         frames = {day: scan_files([folder.data_path(day, name)]) for day in days}
-        return check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table)
+        return check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table, warmed_up=warmed_up)
 
     found = side_by_side(check, [table for table in OUTPUTS.values() if table in recipe.columns])
     return [finding for findings in found for finding in findings]

@@ -36,10 +36,14 @@ class ExtraStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the causality certificate must be drawn from: how many cut times, and which seed."""
+    """What the causality certificate must be drawn from: how many cut times (0 for no certificate), and which seed."""
 
     cuts: int = 20
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cuts < 0:
+            raise UsageError(f"certificate.cuts is {self.cuts}; it must be 0 or more, 20 for a version to promote")
 
 
 class ColumnEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,6 +168,15 @@ def dump_manifest(manifest: Manifest) -> str:
         body = {key: value for key, value in body.items() if key not in ("columns", "built")}
     text: str = yaml.dump(body, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120)
     return text
+
+
+def without_places(manifest: Manifest) -> Manifest:
+    """The manifest with the names of stage files alone: where a file lies changes nothing, what is in it its sha256."""
+    stages = [
+        msgspec.structs.replace(stage, file=stage.file.rpartition("/")[2]) if isinstance(stage, ExtraStage) else stage
+        for stage in manifest.stages
+    ]
+    return msgspec.structs.replace(manifest, stages=stages)
 
 
 def column_entries(columns: Mapping[str, tuple[ColumnSpec, ...]]) -> dict[str, list[ColumnEntry]]:

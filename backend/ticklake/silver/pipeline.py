@@ -122,6 +122,13 @@ def input_columns(pipeline: Pipeline, parameters: Parameters) -> dict[str, tuple
     return {frame: tuple(columns) for frame, columns in needed.items()}
 
 
+def input_times(pipeline: Pipeline, parameters: Parameters) -> dict[str, str]:
+    """Input frame -> the column by which its rows are known, for the frames of which a stage says so."""
+    return {
+        frame: column for stage in pipeline.stages for frame, column in stage.times_with(parameters[stage.name]).items()
+    }
+
+
 def columns_given(pipeline: Pipeline, parameters: Parameters) -> dict[str, dict[str, ColumnSpec]]:
     """Frame -> column -> its declaration, in the order of the stages; a later declaration replaces an earlier."""
     given: dict[str, dict[str, ColumnSpec]] = {}
@@ -141,12 +148,21 @@ def check_order(pipeline: Pipeline, parameters: Parameters) -> None:
     """Refuse a pipeline whose declarations do not fit, before any row is read.
 
     Raises:
-        UsageError: a stage needs what no earlier stage gives, a feature is made from a label, or no stage makes events.
+        UsageError: a stage needs what no earlier stage gives, a feature knows later rows or is made from what does, or
+            no stage makes events.
     """
     known: dict[str, dict[str, ColumnSpec]] = {}
+    later: set[tuple[str, str]] = set()  # frame and column of what knows later rows
     for stage in pipeline.stages:
         own = parameters[stage.name]
-        for frame, columns in stage.needs_with(own).items():
+        needs = stage.needs_with(own)
+        for frame, column in stage.times_with(own).items():
+            if column not in needs.get(frame, ()):
+                raise UsageError(
+                    f"stage {stage.name!r} of {pipeline.name!r} tells the time of {frame} by {column}, which it does "
+                    "not read; add it to what the stage needs"
+                )
+        for frame, columns in needs.items():
             if frame.startswith(INPUT_PREFIX):
                 continue
             missing = [column for column in columns if column not in known.get(frame, {})]
@@ -156,9 +172,13 @@ def check_order(pipeline: Pipeline, parameters: Parameters) -> None:
                     f"stage {stage.name!r} of {pipeline.name!r} needs {what}, which no earlier stage gives; "
                     f"{_who_gives(pipeline, parameters, frame, missing)}"
                 )
-            _refuse_label_into_feature(stage, own, frame, [known[frame][column] for column in columns])
+            _refuse_later_into_feature(stage, own, frame, [column for column in columns if (frame, column) in later])
         for frame, specs in stage.gives_with(own).items():
             known.setdefault(frame, {}).update({spec.name: spec for spec in specs})
+            given = {(frame, spec.name) for spec in specs}
+            labels = {(frame, spec.name) for spec in specs if spec.role is Role.LABEL}
+            later = later - given | (given if stage.knows_later else labels)
+        _refuse_feature_that_knows_later(stage, own)
     if PRIMARY not in known:
         raise UsageError(f"no stage of {pipeline.name!r} gives the frame {PRIMARY!r}; a pipeline must make events")
 
@@ -255,14 +275,26 @@ def _wanted(later: Sequence[AnyStage], parameters: Parameters) -> frozenset[str]
     return frozenset(needed | set(OUTPUTS))
 
 
-def _refuse_label_into_feature(stage: AnyStage, own: StageParameters, frame: str, needed: Sequence[ColumnSpec]) -> None:
-    labels = [spec.name for spec in needed if spec.role is Role.LABEL]
-    features = [spec.name for specs in stage.gives_with(own).values() for spec in specs if spec.role is Role.FEATURE]
-    if labels and features:
+def _refuse_later_into_feature(stage: AnyStage, own: StageParameters, frame: str, later: Sequence[str]) -> None:
+    features = _features(stage, own)
+    if later and features:
         raise UsageError(
-            f"stage {stage.name!r} makes feature {features[0]!r} and reads label {frame}.{labels[0]}: a label knows "
+            f"stage {stage.name!r} makes feature {features[0]!r} and reads label {frame}.{later[0]}: a label knows "
             "the future; make the feature from earlier columns"
         )
+
+
+def _refuse_feature_that_knows_later(stage: AnyStage, own: StageParameters) -> None:
+    features = _features(stage, own)
+    if stage.knows_later and features:
+        raise UsageError(
+            f"stage {stage.name!r} knows later rows and makes feature {features[0]!r}; declare it as a label, or "
+            "make it in a stage of its own without `knows_later`"
+        )
+
+
+def _features(stage: AnyStage, own: StageParameters) -> list[str]:
+    return [spec.name for specs in stage.gives_with(own).values() for spec in specs if spec.role is Role.FEATURE]
 
 
 def _who_gives(pipeline: Pipeline, parameters: Parameters, frame: str, columns: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from ticklake.base.errors import UsageError
 from ticklake.silver.code_hash import code_hash
-from ticklake.silver.manifest import ColumnEntry, ExtraStage, Manifest, column_entries
+from ticklake.silver.manifest import ColumnEntry, ExtraStage, Manifest, column_entries, without_places
 from ticklake.silver.pipeline import Pipeline, check_order, output_columns
 from ticklake.silver.pipelines import find_pipeline
 from ticklake.silver.stage import AnyStage, ColumnSpec, StageParameters
@@ -73,7 +73,8 @@ def resolve(manifest: Manifest) -> Recipe:
         columns={},
         built=None,
     )
-    wanted = [full.pipeline, full.symbol, full.tables, full.calendar, full.stages, full.parameters]
+    stages = without_places(full).stages
+    wanted = [full.pipeline, full.symbol, full.tables, full.calendar, stages, full.parameters]
     return Recipe(
         manifest=full,
         pipeline=pipeline,

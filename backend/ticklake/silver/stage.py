@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -67,6 +67,7 @@ class StageParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 P = TypeVar("P", bound=StageParameters)
 Needs = Mapping[str, tuple[str, ...]]
 Gives = Mapping[str, tuple[ColumnSpec, ...]]
+Times = Mapping[str, str]
 
 
 def no_lookback(parameters: StageParameters) -> LookBack:
@@ -87,6 +88,8 @@ class Stage(Generic[P]):
         parameters: type of its parameters.
         lookback: how much earlier data it must see.
         knows_later: whether what it gives uses later rows: label stages only.
+        times: input frame -> the column by which its rows are known, where that is not the time of the event (of
+            receipt, where that is null); or a function of the parameters that says so. The certificate cuts by it.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Stage(Generic[P]):
     parameters: type[P]
     lookback: Callable[[P], LookBack] = no_lookback
     knows_later: bool = False
+    times: Times | Callable[[P], Times] = field(default_factory=dict)
 
     def needs_with(self, parameters: P) -> Needs:
         """Frame -> columns the stage reads under these parameters."""
@@ -104,6 +108,10 @@ class Stage(Generic[P]):
     def gives_with(self, parameters: P) -> Gives:
         """Frame -> columns the stage adds under these parameters."""
         return self.gives(parameters) if callable(self.gives) else self.gives
+
+    def times_with(self, parameters: P) -> Times:
+        """Input frame -> the column by which its rows are known, under these parameters."""
+        return self.times(parameters) if callable(self.times) else self.times
 
 
 AnyStage = Stage[Any]

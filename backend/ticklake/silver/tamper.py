@@ -40,20 +40,28 @@ _LARGEST: Final[Mapping[pl.DataType, float]] = {
     pl.UInt32(): 2.0**32 - 1,
 }
 _TIMES: Final = ("ts_event_ns", "ts_recv_ns")
+NO_TIMES: Final[Mapping[str, str]] = {}
 _KEPT: Final = frozenset({"stream_seq", "message_row", "seq", "hour"})
 _SWAPPED: Final[Mapping[str, tuple[str, str]]] = {"right": ("C", "P"), "action": ("A", "C"), "side": ("B", "A")}
 
 
-def time_of(frame: pl.LazyFrame, name: str) -> pl.Expr:
-    """Event time of each row, ns UTC; the time of receipt where there is none.
+def time_of(frame: pl.LazyFrame, name: str, column: str | None = None) -> pl.Expr:
+    """When each row was known, ns UTC: `column`; when None the event time, that of receipt where there is none.
 
     Raises:
-        UsageError: the frame has neither column.
+        UsageError: the frame has no such column.
     """
-    times = [column for column in _TIMES if column in frame.collect_schema()]
+    wanted = _TIMES if column is None else (column,)
+    known = frame.collect_schema()
+    times = [each for each in wanted if each in known]
     if not times:
-        raise UsageError(f"input frame {name!r} has neither {' nor '.join(_TIMES)}; give it an event time")
+        raise UsageError(f"input frame {name!r} has neither {' nor '.join(wanted)}; give it an event time")
     return pl.col(times[0]) if len(times) == 1 else pl.coalesce(times)  # a bare column lets a reader skip whole files
+
+
+def times_of(inputs: Frames, columns: Mapping[str, str]) -> dict[str, pl.Expr]:
+    """`time_of` of each frame, by the column that is named for it."""
+    return {name: time_of(frame, name, columns.get(name)) for name, frame in inputs.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +80,8 @@ class _Rows:
 class Futures:
     """Inputs whose future can be changed at any cut. What is costly is done once; a cut only slices."""
 
-    def __init__(self, inputs: Mapping[str, pl.DataFrame]) -> None:
-        self._rows = {name: _rows(frame, name) for name, frame in inputs.items()}
+    def __init__(self, inputs: Mapping[str, pl.DataFrame], times: Mapping[str, str] = NO_TIMES) -> None:
+        self._rows = {name: _rows(frame, name, times.get(name)) for name, frame in inputs.items()}
 
     def truth(self) -> Frames:
         """The rows as they are, by event time."""
@@ -89,9 +97,9 @@ class Futures:
         return {name: _at(rows, cut_ns, variant).lazy() for name, rows in self._rows.items()}
 
 
-def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
+def absurd_after(inputs: Frames, cut_ns: int, columns: Mapping[str, str] = NO_TIMES) -> Frames:
     """The inputs with an absurd future, as `Futures.at` makes it, where only that future is read here."""
-    times = {name: time_of(frame, name) for name, frame in inputs.items()}
+    times = times_of(inputs, columns)
     later = [
         frame.filter(times[name].is_between(cut_ns + 1, cut_ns + ABSURD_REACH_NS)) for name, frame in inputs.items()
     ]
@@ -103,14 +111,19 @@ def absurd_after(inputs: Frames, cut_ns: int) -> Frames:
 
 
 def thinned(
-    inputs: Frames, density: float, near: Sequence[int] = (), *, context_until_ns: int | None = None
+    inputs: Frames,
+    density: float,
+    near: Sequence[int] = (),
+    *,
+    context_until_ns: int | None = None,
+    columns: Mapping[str, str] = NO_TIMES,
 ) -> dict[str, pl.DataFrame]:
     """Some rows of each frame: a share of its seconds, whole, and all rows within `NEAR_NS` of `near`.
 
     Before `context_until_ns` every cut and event is far away; an eighth of that share is kept there, evenly, by
     milliseconds. Which blocks of time depends on their time alone, so a reader of files need not decode the other rows.
     """
-    times = {name: time_of(frame, name) for name, frame in inputs.items()}
+    times = times_of(inputs, columns)
     enough = math.ceil(ROWS_KEPT_MIN / density)  # from so many rows on the share alone says how many remain
     heads = [frame.select(times[name]).head(enough).select(pl.len()) for name, frame in inputs.items()]
     steps = [
@@ -139,8 +152,8 @@ def _is_drawn(block: pl.Expr, step: int) -> pl.Expr:
     return block * _MIX % _MIX_RANGE % step == 0
 
 
-def _rows(frame: pl.DataFrame, name: str) -> _Rows:
-    time = time_of(frame.lazy(), name)
+def _rows(frame: pl.DataFrame, name: str, column: str | None) -> _Rows:
+    time = time_of(frame.lazy(), name, column)
     times_ns = frame.select(time.alias("time")).to_series()
     if times_ns.null_count() or not times_ns.is_sorted():
         frame = frame.filter(time.is_not_null()).sort(time, maintain_order=True)

@@ -20,13 +20,16 @@ from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.session import session_window
 from ticklake.silver.encode import encode_frame
-from ticklake.silver.inputs import find_inputs, listing_hash, missing_rows, scan_inputs
+from ticklake.silver.inputs import find_damage, find_inputs, listing_hash, missing_rows, scan_inputs
 from ticklake.silver.manifest import parse_manifest
 from ticklake.silver.pipeline import OUTPUTS, PRIMARY, StageFailedError, run_pipeline
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus, OutputFile, decode_json, encode_json
 
-_OF_THE_DATE: Final = (StageFailedError, CorruptError, NoDataError, RetryableError, UsageError)
+_OF_THE_DATE: Final = (
+    *(StageFailedError, CorruptError, NoDataError, RetryableError, UsageError),
+    pl.exceptions.PolarsError,
+)
 """Errors that fail this date and leave the others: they come from its rows, not from the disk or the program."""
 
 
@@ -116,7 +119,8 @@ def run_date(lake: Lake, recipe: Recipe, day: date, **options: Any) -> dict[str,
     """Frames that one date gives; or why there are none. Options as in `run_pipeline`.
 
     Raises:
-        RetryableError: bronze changed meanwhile.
+        StageFailedError: a stage broke on the rows.
+        CorruptError: a file cannot be read; the text names it.
     """
     session = session_window(recipe.manifest.calendar, day)
     if session is None:
@@ -125,7 +129,13 @@ def run_date(lake: Lake, recipe: Recipe, day: date, **options: Any) -> dict[str,
     if reason := missing_rows(lake, recipe, inputs):
         return reason
     frames = scan_inputs(lake, recipe, inputs)
-    return run_pipeline(recipe.pipeline, frames, recipe.parameters, session, **options)
+    try:
+        return run_pipeline(recipe.pipeline, frames, recipe.parameters, session, **options)
+    except StageFailedError as error:
+        is_of_rows = isinstance(error.__cause__, pl.exceptions.ComputeError)  # a damaged page is one
+        if is_of_rows and (damage := find_damage(lake, recipe, inputs)):
+            raise damage from error
+        raise
 
 
 def stage_file(recipe: Recipe, day: str, table: str, frame: pl.DataFrame, folder: Path) -> tuple[OutputFile, Path]:

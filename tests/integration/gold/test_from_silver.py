@@ -18,7 +18,7 @@ LEAKY = "tests.integration.silver.toy:LEAKY"
 def test_a_build_is_promoted_with_all_it_knows(tmp_path: Path) -> None:
     toy_lake(tmp_path)
     builder = SilverFeatureBuilder(tmp_path)
-    builder.build_feature_set(toy_manifest())
+    builder.build_feature_set(toy_manifest(cuts=20))
     builder.register_experiment("v1", "first", metrics={"auc": 0.6})
     curator = GoldCurator(tmp_path)
     done = curator.promote_best_experiment("auc")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 from tests.unit.gold.small_version import COLUMNS, DAYS, lay_version, rows_of
 
-from ticklake.base.errors import CorruptError, NoDataError, UsageError
+from ticklake.base.errors import CorruptError, NoDataError, RetryableError, UsageError
 from ticklake.catalog.datasets import DataRegistry
 from ticklake.files.errors import UnreadableError
 from ticklake.readers.silver import SilverReader
@@ -56,3 +57,23 @@ def test_no_data_empty_and_unreadable_are_three_things(tmp_path: Path) -> None:
     (folder / f"records/{DAYS[0]}.json").write_text("{")
     with pytest.raises(UnreadableError, match=r"2024-12-16\.json"):
         reader.scan("v1")
+
+
+@pytest.mark.parametrize("how", ["replaced", "gone"])
+def test_rows_of_two_builds_are_never_read_as_one_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    lay_version(tmp_path)
+    reader, collect = SilverReader(tmp_path), pl.LazyFrame.collect
+    other = {day: rows_of(day, shift=7.0) for day in (DAYS if how == "replaced" else DAYS[:1])}
+
+    def collect_during_a_build(frame: pl.LazyFrame) -> pl.DataFrame:
+        monkeypatch.setattr(pl.LazyFrame, "collect", collect)
+        shutil.rmtree(tmp_path / "silver/features/v1")
+        lay_version(tmp_path, frames=other)
+        return frame.collect()
+
+    monkeypatch.setattr(pl.LazyFrame, "collect", collect_during_a_build)
+    with pytest.raises(RetryableError, match="was built again while it was read"):
+        reader.read("v1")
+    assert reader.read("v1").equals(pl.concat(other.values()))

@@ -24,7 +24,7 @@ def test_what_was_built_goes_unless_a_training_set_was_made_from_it(tmp_path: Pa
     toy_lake(tmp_path)
     builder, curator = SilverFeatureBuilder(tmp_path), GoldCurator(tmp_path)
     for version in ("v1", "v2", "v3"):
-        builder.build_feature_set(toy_manifest(version))
+        builder.build_feature_set(toy_manifest(version, cuts=20))
     for version in ("v1", "v2"):
         assert curator.promote_to_training(version, notes=version).passed
     inputs = [item.path for record in SilverReader(tmp_path).get_version("v1").records() for item in record.inputs]
@@ -44,13 +44,13 @@ def test_what_was_built_goes_unless_a_training_set_was_made_from_it(tmp_path: Pa
     }
     assert SilverReader(tmp_path).read("v2").equals(curator.load_training_data())
     assert curator.validate_dataset().passed
-    assert builder.build_feature_set(toy_manifest("v1")).certificate_passed
+    assert builder.build_feature_set(toy_manifest("v1", cuts=20)).certificate_passed
     assert curator.promote_to_training("v1", notes="v1").version == 3
 
 
 def test_lineage_names_bronze_and_silver_that_retention_removed(tmp_path: Path) -> None:
     toy_lake(tmp_path)
-    SilverFeatureBuilder(tmp_path).build_feature_set(toy_manifest())
+    SilverFeatureBuilder(tmp_path).build_feature_set(toy_manifest(cuts=20))
     GoldCurator(tmp_path).promote_to_training("v1")
     (tmp_path / "gold/training/signals_production_metadata.json").rename(tmp_path / "pointer.json")
     (tmp_path / "gold/history").rename(tmp_path / "history")

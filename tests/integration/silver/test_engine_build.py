@@ -273,6 +273,9 @@ def test_versions_are_compared_and_experiments_registered(tmp_path: Path) -> Non
         builder.compare_versions("a", "c")
     builder.register_experiment("a", "e1", metrics={"auc": 0.6})
     assert builder.experiments.get("e1").metrics == {"auc": 0.6}
+    again = builder.register_experiment("a", "e2", "running", {"auc": 0.7}, "model.bin", "by position", parent="e1")
+    assert (again.status, again.metrics, again.parent) == ("running", {"auc": 0.7}, "e1")
+    assert (again.model_path, again.notes) == ("model.bin", "by position")
     with pytest.raises(NoDataError, match="'c'"):
         builder.register_experiment("c", "e1")
 
@@ -300,3 +303,71 @@ def test_the_inspection_shows_each_stage_and_changes_nothing(tmp_path: Path) -> 
     assert rest.frames["events"].collect().equals(found.frames["events"].collect())
     with pytest.raises(NoDataError, match="no session on 2024-12-21"):
         builder.inspect(toy_manifest(), "2024-12-21")
+
+
+def test_a_feature_that_nobody_knows_yet_only_warns_until_a_date_had_its_whole_look_back(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 2)
+    builder = SilverFeatureBuilder(tmp_path)
+    manifest = toy_manifest(parameters={"move": {"rows": 3_000}})  # more trades than there are in two sessions
+    assert builder.build_feature_set(manifest, day_text(0)).status == "complete"
+    found = json.loads((tmp_path / "silver/features/v1/validation.json").read_bytes())["checks"]
+    warned = [check["column"] for check in found if check["name"] == "never_known" and check["status"] == "failed"]
+    assert "distance_points" in warned
+    result = builder.build_feature_set(manifest, day_text(1))
+    assert result.status == "failed"
+    assert "never_known signals.distance_points (160 of 160" in result.reason
+
+
+def flip_pages(root: Path, day: int, file: int = 0) -> Path:
+    """Damage every page of a file of trades of a day; the footer stays as it was."""
+    path = sorted((root / f"bronze/futures/trades/symbol=ES/date={day_text(day)}").rglob("*.parquet"))[file]
+    content = bytearray(path.read_bytes())
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    content[4:footer] = bytes(byte ^ 0xFF for byte in content[4:footer])
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(("workers", "file"), [(0, 0), (0, -1), (1, 0)])
+def test_damaged_pages_under_a_good_footer_fail_their_date_and_leave_the_others(
+    tmp_path: Path, workers: int, file: int
+) -> None:
+    toy_lake(tmp_path, 2)
+    path = flip_pages(tmp_path, 1, file)
+    builder = SilverFeatureBuilder(tmp_path)
+    result = builder.build_feature_set(toy_manifest(), workers=workers)
+    assert outcomes(result) == ["built", "failed"]
+    assert path.name in result.dates[1].reason
+    assert builder.get_state("v1").state == "failed"
+
+
+def test_pages_damaged_before_the_certificate_fail_the_version(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 1)
+    builder = SilverFeatureBuilder(tmp_path)
+    result = builder.build_feature_set(toy_manifest(), workers=0, progress=lambda *_: flip_pages(tmp_path, 0) and None)
+    assert (result.status, builder.get_state("v1").state) == ("failed", "failed")
+    assert "the causality certificate could not be drawn" in result.reason
+    assert "verify" in result.reason
+
+
+def test_what_shapes_no_date_can_be_changed_without_building_one(tmp_path: Path) -> None:
+    toy_lake(tmp_path)
+    builder = SilverFeatureBuilder(tmp_path)
+    first = builder.build_feature_set(toy_manifest(cuts=0))
+    assert (first.status, first.certificate_passed) == ("complete", False)
+    data = {name: sha256 for name, sha256 in sums(tmp_path).items() if name.endswith(".parquet")}
+
+    changed = toy_manifest(cuts=4, notes="now with a certificate", tags=["new"], parent="v0")
+    result = builder.build_feature_set(changed)
+    assert (outcomes(result), result.reason, result.certificate_passed) == (["skipped"] * 3, "", True)
+    manifest = builder.get_manifest("v1")
+    assert (manifest.notes, manifest.tags, manifest.parent) == ("now with a certificate", ["new"], "v0")
+    assert manifest.certificate.cuts == 4
+    assert {name: sha256 for name, sha256 in sums(tmp_path).items() if name.endswith(".parquet")} == data
+    SilverFeatureBuilder(tmp_path).build_feature_set(changed)
+    assert builder.get_state("v1").build == 2, "nothing changed since"
+
+
+def test_fewer_than_no_cuts_are_refused() -> None:
+    with pytest.raises(UsageError, match="cuts is -1"):
+        toy_manifest(cuts=-1)

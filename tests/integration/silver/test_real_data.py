@@ -22,7 +22,7 @@ from ticklake.silver.record import VersionStatus
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BTCUSD_PERP")
 CUTS = 4
-LIMITS = GateLimits(coverage_min=0.0)
+LIMITS = GateLimits(coverage_min=0.0, cuts_min=CUTS)
 _ARROW_HEADER = b"NATS/1.0\r\nContent-Type: application/vnd.apache.arrow.stream\r\n\r\n"
 _BATCH_ROWS = 2_000
 

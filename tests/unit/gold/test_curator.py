@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -129,7 +130,9 @@ def test_an_unfinished_version_is_refused_with_or_without_force(
 
 
 def test_no_force_passes_the_hard_gates(tmp_path: Path, curator: GoldCurator) -> None:
-    lay_version(tmp_path, "leaky", validation={"checks": [], "causality": {"passed": False, "violations": []}})
+    lay_version(
+        tmp_path, "leaky", validation={"checks": [], "causality": {"passed": False, "cuts": 20, "violations": []}}
+    )
     changed = lay_version(tmp_path, "changed")
     (changed / f"date={MONDAY}/signals.parquet").write_bytes(b"PAR1 something else PAR1")
     lost = lay_version(tmp_path, "lost")
@@ -178,6 +181,17 @@ def test_holidays_and_weekends_need_no_date(tmp_path: Path, curator: GoldCurator
     lay_version(tmp_path, frames={day: rows_of(day) for day in days}, others={MONDAY.replace(day=25): "closed"})
     done = curator.promote_to_training("v1")
     assert "4 of 4 open days are built" in [gate.reason for gate in done.gates if gate.name == "coverage"]
+
+
+def test_a_closed_or_empty_day_of_another_year_does_not_spoil_a_version(tmp_path: Path, curator: GoldCurator) -> None:
+    lay_version(tmp_path, others={date(2020, 1, 1): "closed", date(2020, 1, 2): "empty", date(2025, 12, 25): "closed"})
+    done = curator.promote_to_training("v1")
+    assert done.passed, done.reason
+    assert "3 of 3 open days are built" in [gate.reason for gate in done.gates if gate.name == "coverage"]
+    hole = {day: rows_of(day) for day in (DAYS[0], DAYS[2])}
+    lay_version(tmp_path, "hole", hole)
+    refused = curator.promote_to_training("hole")
+    assert "missing: 2024-12-17 was not asked for; build them, or name the days with --date" in refused.reason
 
 
 def test_selected_dates_only(tmp_path: Path, curator: GoldCurator) -> None:

@@ -188,3 +188,22 @@ def test_force_passes_soft_gates_only() -> None:
     assert not gates.may_pass(gates.apply_force([soft], force=False))
     assert not gates.may_pass(gates.apply_force([hard], force=True))
     assert not gates.apply_force([Gate("c", passed=True, reason="", hard=False)], force=True)[0].forced
+
+
+@pytest.mark.parametrize(
+    ("tried", "asked", "rows", "passed"),
+    [
+        (20, 20, 500, True),
+        (4, 4, 500, False),
+        (17, 20, 500, True),  # a date had fewer events than its share of the cuts
+        (4, 4, 4, True),
+        (0, 0, 500, False),
+    ],
+)
+def test_a_certificate_of_few_cuts_is_no_certificate(tried: int, asked: int, rows: int, passed: bool) -> None:
+    validation = {"causality": {**CERTIFICATE, "cuts": tried}}
+    gate = gates.cuts_gate(validation, {"certificate": {"cuts": asked}}, rows, LIMITS)
+    assert (gate.passed, gate.hard) == (passed, True)
+    if not passed:
+        assert f"from {tried} cut times, at least 20 wanted; raise `certificate.cuts`" in gate.reason
+    assert gates.cuts_gate(validation, {}, rows, GateLimits(cuts_min=tried)).passed

@@ -150,6 +150,16 @@ def test_identical_features_are_found_with_their_nulls_and_nans():
     assert version_failures(frame, columns) == {("identical_features", "two")}
 
 
+def test_identical_features_are_found_whatever_the_type_of_their_numbers():
+    frame, columns = features(
+        share=[float(row % 2) for row in range(ROWS)],
+        count=pl.Series([row % 2 for row in range(ROWS)], dtype=pl.Int32),
+        flag=[row % 2 == 1 for row in range(ROWS)],
+        word=[str(row % 2) for row in range(ROWS)],
+    )
+    assert version_failures(frame, columns) == {("identical_features", "count"), ("identical_features", "flag")}
+
+
 def test_few_rows_only_warn():
     frame, columns = features(same=[7.0] * 10)
     found = check_version({"d": frame.lazy()}, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,11 @@ import pytest
 from tests.integration.silver.toy import TARGET, toy_manifest
 
 from ticklake.base.errors import NoDataError, UsageError
+from ticklake.readers import frontmonth
+from ticklake.silver.code_hash import code_hash, hashed_files
 from ticklake.silver.compare import compare_manifests
 from ticklake.silver.manifest import ExtraStage, dump_manifest, parse_manifest, read_manifest
+from ticklake.silver.pipelines import es_levels
 from ticklake.silver.recipe import resolve
 
 USER_STAGE = """
@@ -109,6 +113,61 @@ def test_a_stage_of_your_own_comes_from_a_file_beside_the_manifest(tmp_path: Pat
     assert commented.code_hash == recipe.code_hash
     (tmp_path / "mine.py").write_text(USER_STAGE.replace("* parameters", "/ parameters"))
     assert resolve(read_manifest(tmp_path / "m.yaml")).code_hash != recipe.code_hash
+
+
+def test_where_a_stage_file_lies_changes_no_hash(tmp_path: Path) -> None:
+    text = f"version: v9\npipeline: {TARGET}\nstages: [{{file: mine.py, name: mine, after: events}}]\n"
+    recipes = []
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "mine.py").write_text(USER_STAGE)
+        (tmp_path / place / "m.yaml").write_text(text)
+        recipes.append(resolve(read_manifest(tmp_path / place / "m.yaml")))
+    here, there = recipes
+    assert (here.manifest_hash, here.code_hash) == (there.manifest_hash, there.code_hash)
+    (tmp_path / "there/mine.py").write_text(USER_STAGE.replace("* parameters", "/ parameters"))
+    assert resolve(read_manifest(tmp_path / "there/m.yaml")).manifest_hash != here.manifest_hash
+
+
+def test_what_a_stage_file_imports_from_beside_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text(USER_STAGE + "\nimport ticklake_test_helper\n")
+    (tmp_path / "ticklake_test_helper.py").write_text("from ticklake_test_deeper import FACTOR\n")
+    (tmp_path / "ticklake_test_deeper").mkdir()
+    deeper = tmp_path / "ticklake_test_deeper/__init__.py"
+    deeper.write_text("FACTOR = 1\n")
+    manifest = toy_manifest(stages=[ExtraStage("mine", after="events", file=str(tmp_path / "mine.py"))])
+    before = resolve(manifest).code_hash
+    deeper.write_text("FACTOR = 1  # the same\n")
+    assert resolve(manifest).code_hash == before
+    deeper.write_text("FACTOR = 2\n")
+    assert resolve(manifest).code_hash != before
+
+
+def test_the_package_of_an_installed_stage_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "ticklake_test_package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "mine.py").write_text(
+        USER_STAGE.replace(
+            "import polars", "from . import near\nfrom ticklake_test_package.far import FAR\nimport polars", 1
+        )
+    )
+    (package / "near.py").write_text("NEAR = 1\n")
+    (package / "far.py").write_text("FAR = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    stage = import_module("ticklake_test_package.mine").MINE
+    hashes = {code_hash([stage])}
+    for name in ("near", "far"):
+        (package / f"{name}.py").write_text(f"{name.upper()} = 2\n")
+        hashes.add(code_hash([stage]))
+    assert len(hashes) == 3
+
+
+def test_the_choice_of_the_front_month_is_code_that_shapes_data() -> None:
+    files = hashed_files(es_levels().stages)
+    assert Path(frontmonth.__file__) in files
+    assert {"load.py", "session.py", "encode.py"} <= {path.name for path in files}
 
 
 @pytest.mark.parametrize(

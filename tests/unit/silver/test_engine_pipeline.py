@@ -124,6 +124,26 @@ def test_a_feature_made_from_a_label_is_refused() -> None:
         check_order(pipeline, default_parameters(pipeline))
 
 
+def test_a_stage_that_knows_later_rows_makes_no_feature() -> None:
+    spec = ColumnSpec("peek", pl.Float64, "points", Role.FEATURE, "Knows the future.")
+    peek = stage("peek", lambda f, p, s: f, needs={"events": ("event_id",)}, gives={"events": (spec,)})
+    pipeline = with_stages(LOAD, EVENTS, replace(peek, knows_later=True))
+    with pytest.raises(UsageError, match="'peek' knows later rows and makes feature 'peek'; declare it as a label"):
+        check_order(pipeline, default_parameters(pipeline))
+    check_order(with_stages(LOAD, EVENTS, peek), default_parameters(TOY) | {"peek": NoParameters()})
+
+
+def test_what_a_stage_that_knows_later_rows_gives_feeds_no_feature_whatever_its_role() -> None:
+    context = ColumnSpec("later_size", pl.Float64, "contracts", Role.INFO, "Of a later trade.")
+    later = stage("later", lambda f, p, s: f, needs={"events": ("event_id",)}, gives={"events": (context,)})
+    spec = ColumnSpec("peek", pl.Float64, "points", Role.FEATURE, "Knows the future.")
+    peek = stage("peek", lambda f, p, s: f, needs={"events": ("later_size",)}, gives={"events": (spec,)})
+    pipeline = with_stages(LOAD, EVENTS, replace(later, knows_later=True), peek)
+    with pytest.raises(UsageError, match=r"makes feature 'peek' and reads label events\.later_size"):
+        check_order(pipeline, default_parameters(pipeline))
+    check_order(with_stages(LOAD, EVENTS, later, peek), default_parameters(pipeline))
+
+
 def test_two_stages_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="two stages named 'load'"):
         with_stages(LOAD, LOAD)

@@ -11,7 +11,7 @@ import polars as pl
 from ticklake.base.errors import CheckFailedError
 from ticklake.schema.session import SessionWindow
 from ticklake.silver.frames import EVENT_ORDER
-from ticklake.silver.stage import ColumnSpec, Frames, LookBack, Needs, Role, Stage, StageParameters
+from ticklake.silver.stage import ColumnSpec, Frames, LookBack, Needs, Role, Stage, StageParameters, Times
 
 LEVELS_OF_BOOK = 5
 """Levels of an MBP-10 table that book_flow reads."""
@@ -131,6 +131,14 @@ def _needs_quotes(parameters: LoadFlowParameters) -> Needs:
     return {"bronze_trades": (*place, "price", "size", "aggressor"), "bronze_quotes": (*place, *_QUOTE)}
 
 
+def _times_book(parameters: LoadFlowParameters) -> Times:
+    return dict.fromkeys(("bronze_trades", "bronze_book"), _time_column(parameters))
+
+
+def _times_quotes(parameters: LoadFlowParameters) -> Times:
+    return dict.fromkeys(("bronze_trades", "bronze_quotes"), _time_column(parameters))
+
+
 def _lookback(parameters: LoadFlowParameters) -> LookBack:
     return LookBack(ns=parameters.warmup_s * _NS_PER_S)
 
@@ -177,6 +185,7 @@ LOAD_BOOK = Stage(
     gives={"trades": _trade_specs(), "book": _book_specs(LEVELS_OF_BOOK)},
     parameters=LoadFlowParameters,
     lookback=_lookback,
+    times=_times_book,
 )
 
 LOAD_QUOTES = Stage(
@@ -186,4 +195,5 @@ LOAD_QUOTES = Stage(
     gives={"trades": _trade_specs(), "book": _book_specs(1)},
     parameters=LoadFlowParameters,
     lookback=_lookback,
+    times=_times_quotes,
 )

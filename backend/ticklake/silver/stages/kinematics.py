@@ -176,13 +176,10 @@ def kinematics_columns(
 
 
 def _rows_by_each(times_ns: Ints, ends_ns: Ints) -> Ints:
-    """`rows_by` for (events, descending instants): each event looks among the rows of its own span alone."""
-    first, last = rows_by(times_ns, ends_ns[:, -1]), rows_by(times_ns, ends_ns[:, 0])
-    found = np.empty(ends_ns.shape, dtype=np.int64)
-    for event, (start, stop) in enumerate(zip(first.tolist(), last.tolist(), strict=True)):
-        found[event] = np.searchsorted(times_ns[start:stop], ends_ns[event], side="right")
-    found += first[:, None]
-    return found
+    """`rows_by` for (events, descending instants); asked in ascending order, where each answer is near the last."""
+    ascending = ends_ns[:, ::-1]
+    found = rows_by(times_ns, ascending.ravel()).reshape(ends_ns.shape)
+    return np.ascontiguousarray(found[:, ::-1])
 
 
 def _run(frames: Frames, parameters: KinematicsParameters, session: SessionWindow) -> Frames:

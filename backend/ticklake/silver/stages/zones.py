@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EVENT_COLUMNS: Final = (
     *("event_id", "date", "ts_event_ns", "kind", "level_price", "direction", "entry_price", "zone_points", "atr"),
-    *("contract", "stream_seq", "message_row"),
+    *("contract", "contract_share", "runner_up", "is_roll", "stream_seq", "message_row"),
 )
 
 
@@ -106,11 +106,11 @@ def _run(frames: Frames, parameters: ZoneParameters, session: SessionWindow) -> 
         [
             price_steps(trades, frames["bars_1min"], parameters),
             frames["levels"].select("kind", "level_price", "valid_from_ns"),
-            frames["front_month"].select("known_from_ns"),
+            frames["front_month"].select("known_from_ns", "runner_up", "is_roll", contract_share="share"),
         ]
     )
     found = entries(steps, levels, outside_ns=round(parameters.outside_s * 10**9))
-    events = found.lazy().filter(pl.col("ts_event_ns") >= front_month.item())
+    events = found.lazy().join(front_month.lazy(), how="cross").filter(pl.col("ts_event_ns") >= pl.col("known_from_ns"))
     return {"events": _named(events, session, tick_points=parameters.tick_points)}
 
 
@@ -133,7 +133,7 @@ STAGE: Final = Stage(
     name="detect_interaction_zones",
     run=_run,
     needs={
-        "front_month": ("known_from_ns",),
+        "front_month": ("share", "runner_up", "is_roll", "known_from_ns"),
         "trades": ("ts_event_ns", "price", "contract", "stream_seq", "message_row", "is_lookback"),
         "bars_1min": ("available_ns", "atr"),
         "levels": ("kind", "level_price", "valid_from_ns"),
@@ -160,7 +160,24 @@ STAGE: Final = Stage(
                 *("atr", pl.Float64(), "points", Role.FEATURE, "Average true range of one-minute bars as of then."),
                 low=0,
             ),
-            ColumnSpec("contract", pl.String(), "", Role.INFO, "What traded.", null=False),
+            ColumnSpec("contract", pl.String(), "", Role.INFO, "What traded: the front month.", null=False),
+            ColumnSpec(
+                *("contract_share", pl.Float64(), "ratio", Role.INFO, "Its part of the volume that chose it."),
+                null=False,
+                low=0,
+                high=1,
+            ),
+            ColumnSpec("runner_up", pl.String(), "", Role.INFO, "The second contract then; null when there was none."),
+            ColumnSpec(
+                *(
+                    "is_roll",
+                    pl.Boolean(),
+                    "",
+                    Role.INFO,
+                    "No contract dominated, or another one led a session earlier.",
+                ),
+                null=False,
+            ),
             ColumnSpec("stream_seq", pl.Int64(), "", Role.INFO, "Of the first trade inside.", null=False),
             ColumnSpec("message_row", pl.Int32(), "", Role.INFO, "Of the first trade inside.", null=False),
         ),

@@ -70,7 +70,7 @@ def found_by_stage_5(seed: int, zone_points: float) -> pl.DataFrame:
         "trades": trades.lazy(),
         "bars_1min": pl.LazyFrame({"available_ns": [0], "atr": [ATR]}),
         "levels": pl.LazyFrame({"kind": ["VWAP"], "level_price": [6_000.0], "valid_from_ns": [0]}),
-        "front_month": pl.LazyFrame({"known_from_ns": [0]}),
+        "front_month": pl.LazyFrame([{"share": 1.0, "runner_up": None, "is_roll": False, "known_from_ns": 0}]),
     }
     day = session_window("us_index_futures", date(2023, 11, 14))
     assert isinstance(day, SessionWindow)

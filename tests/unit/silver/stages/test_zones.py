@@ -19,6 +19,7 @@ def _session() -> SessionWindow:
 
 DAY = _session()
 OPEN = DAY.open_ns
+FRONT_MONTH = {"share": 0.9, "runner_up": "ESU5", "is_roll": False}
 
 
 def _trades(*rows: tuple[float, float]) -> pl.DataFrame:
@@ -52,7 +53,7 @@ def _events(
 ) -> pl.DataFrame:
     """Events; `bars` are (available, in seconds after the open; atr)."""
     frames = {
-        "front_month": pl.LazyFrame({"known_from_ns": [OPEN + int(known_from_s * _S)]}),
+        "front_month": pl.LazyFrame([FRONT_MONTH | {"known_from_ns": OPEN + int(known_from_s * _S)}]),
         "trades": trades.lazy(),
         "bars_1min": pl.LazyFrame(
             [(OPEN + int(seconds * _S), atr) for seconds, atr in bars],
@@ -180,3 +181,8 @@ def test_events_never_know_what_comes_later() -> None:
         after = _events(trades.head(cut + 1), levels, outside_s=0)
         assert whole.equals(after)
         assert whole.height > 5
+
+
+def test_every_event_says_how_clear_the_choice_of_its_contract_was() -> None:
+    events = _events(_trades((0, 5980.0), (1, 5999.0)), _levels((-10, "VWAP", 6000.0)))
+    assert events.select("contract", "contract_share", "runner_up", "is_roll").rows() == [("ESM5", 0.9, "ESU5", False)]
