@@ -225,7 +225,7 @@ def _lane_root(root: Place, wait: StoreWait | None) -> str | BucketLake:
     """The lake as a lane wants it."""
     if wait is None or not isinstance(root, ObjectPath):
         return str(root)
-    return BucketLake(root, wait.run)
+    return BucketLake(root, persist=wait.commit, ask=wait.run)
 
 
 def make_catalog(settings: Settings) -> TableCatalog:
