@@ -22,7 +22,7 @@ from ticklake.lake.ledger import LedgerEntry
 from ticklake.lake.publish import open_publisher
 from ticklake.schema.messages import MessageGroup
 from ticklake.sink.progress import Progress
-from ticklake.sink.recovery import RecoveryReport, publish_old_log
+from ticklake.sink.recovery import RecoveryReport, Replay, publish_old_log
 from ticklake.sink.room import BALLAST_BYTES, Ballast, put_off
 from ticklake.sink.sealed import SealedSegments
 from ticklake.sink.segment import LiveSegment, Segment, ledger_entry, logged_segment
@@ -98,6 +98,7 @@ class Lane:
         track_seen: bool = False,
         sector_bytes: int = SECTOR_BYTES,
         ballast_bytes: int = BALLAST_BYTES,
+        replay: Replay | None = None,
     ) -> Lane:
         """Publish what the life before left behind, then open a new segment. See `sink.recovery`.
 
@@ -114,6 +115,7 @@ class Lane:
             track_seen: keep every durable sequence, for streams that cannot be read again from a position.
             sector_bytes: what the disk writes as a whole.
             ballast_bytes: reserve for commits on a full disk; 0: none.
+            replay: told how far it is.
 
         Raises:
             CorruptError: bytes that were synced are bad or gone; a person decides.
@@ -134,7 +136,7 @@ class Lane:
             sector_bytes=sector_bytes,
             ballast_bytes=ballast_bytes,
         )
-        lane._ballast.aid(lane._recover)
+        lane._ballast.aid(lambda: lane._recover(replay or Replay()))
         lane._ballast.make()
         return lane
 
@@ -314,7 +316,7 @@ class Lane:
             return
         self._wal.close(duplicates=self._unlogged_duplicates)
 
-    def _recover(self) -> None:
+    def _recover(self, replay: Replay) -> None:
         begin_s = self._clock.monotonic_s()
         self._progress = Progress(tracks_seen=self._progress.tracks_seen)
         old = publish_old_log(
@@ -324,6 +326,7 @@ class Lane:
             progress=self._progress,
             encode=lambda logged: self.encode(logged_segment(logged, Progress())),
             commit=lambda logged, encoded: self._publish(logged_segment(logged, self._progress), encoded),
+            replay=replay,
         )
         self._wal = Wal.open(
             self._files,
