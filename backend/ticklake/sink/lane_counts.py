@@ -1,4 +1,4 @@
-"""What went through a lane since start."""
+"""What went through a lane: since start, and with one commit."""
 
 from __future__ import annotations
 
@@ -47,3 +47,19 @@ class LaneCounts:
             self.quarantined_rows[table] = self.quarantined_rows.get(table, 0) + rows
         for file in entry.files:
             self.table_files[file.table] = self.table_files.get(file.table, 0) + 1
+
+
+def commit_facts(entry: LedgerEntry) -> dict[str, object]:
+    """What the log says about a committed segment."""
+    return {
+        "segment": entry.segment,
+        "incarnation": entry.incarnation,
+        "first_sequence": entry.first_seq,
+        "last_sequence": entry.last_seq,
+        "messages": entry.received,
+        "duplicates": entry.duplicates,
+        "rows": entry.rows,
+        "quarantined_rows": entry.quarantined_rows,
+        "reasons": entry.reasons,
+        "files": len(entry.files),
+    }

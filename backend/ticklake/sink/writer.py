@@ -22,7 +22,7 @@ from ticklake.lake.ledger import LedgerEntry
 from ticklake.sink.commits import Commits
 from ticklake.sink.feed import Batch, BatchT
 from ticklake.sink.lane import Lane
-from ticklake.sink.lane_counts import LaneCounts
+from ticklake.sink.lane_counts import LaneCounts, commit_facts
 from ticklake.sink.policy import FlushPolicy
 from ticklake.sink.segment import Segment
 from ticklake.sink.store_wait import StoreWait
@@ -222,6 +222,11 @@ class LaneWriter:
         return median(self._syncs_s) if len(self._syncs_s) >= _SYNCS_MIN else 0.0
 
     @property
+    def commit_s(self) -> float:
+        """How long the commit under way takes already, in seconds; 0 when there is none."""
+        return self._commits.commit_s
+
+    @property
     def waiting_since_s(self) -> float | None:
         """Monotonic time of the oldest message that is only in the log; None when nothing waits."""
         return self._policy.first_s
@@ -379,18 +384,4 @@ class LaneWriter:
         self._metrics.commit_total.labels("ok").inc()
         self._metrics.job_last_success_timestamp_seconds.labels("commit").set(now_ns / 1e9)
         level = self._log.warning if entry.quarantined_rows else self._log.info
-        level(
-            "sink.segment_committed",
-            segment=entry.segment,
-            incarnation=entry.incarnation,
-            first_sequence=entry.first_seq,
-            last_sequence=entry.last_seq,
-            messages=entry.received,
-            duplicates=entry.duplicates,
-            rows=entry.rows,
-            quarantined_rows=entry.quarantined_rows,
-            reasons=entry.reasons,
-            files=len(entry.files),
-            bytes=file_bytes,
-            took_ms=round(took_s * 1000, 1),
-        )
+        level("sink.segment_committed", **commit_facts(entry), bytes=file_bytes, took_ms=round(took_s * 1000, 1))
