@@ -77,10 +77,13 @@ def _leave(folder: Path, payloads: Path) -> None:
     folder.mkdir(parents=True)
     lane = open_lane(folder)
     lane.new_incarnation(created_ns=1, reason="first")
+    size_bytes = 0
     for group in _groups(payloads.read_bytes().splitlines()):
         lane.append(group)
-        if lane.live_bytes >= _SEGMENT_BYTES:
+        size_bytes += group.payload_bytes
+        if size_bytes >= _SEGMENT_BYTES:
             lane.rotate()
+            size_bytes = 0
     reply({"left": lane.waiting_messages})
     os._exit(0)
 

@@ -20,7 +20,7 @@ from ticklake.lake.ledger import LedgerEntry, read_ledger
 from ticklake.readers.verify import verify_lake
 from ticklake.sink.feed import Bus, FeedState
 from ticklake.sink.lane import Lane
-from ticklake.sink.writer import LaneCounts
+from ticklake.sink.lane_counts import LaneCounts
 
 STREAM, SUBJECT = "MARKET_DATA", "market.test.raw"
 PATIENCE_S = 60.0  # far beyond what anything here takes on a busy machine; reaching it is a failure

@@ -60,7 +60,7 @@ def open_lane(state: Path, root: ObjectPath, wait: StoreWait) -> Lane:
     return Lane.open(
         files=LocalFiles(),
         state_folder=str(state),
-        data_root=BucketLake(root, wait.run),
+        data_root=BucketLake(root, persist=wait.commit, ask=wait.run),
         identity="00c0ffee",
         epoch=1,
         stream="MODEL",

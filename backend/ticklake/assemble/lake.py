@@ -29,7 +29,7 @@ def open_lake(data_root: Place | str | None = None, *, tables: TableCatalog | No
 
 
 class Lake(ReadableLake):
-    """One lake on a local disk: `scan`, `sql`, `bronze`, `gold`, `catalog`, `stores`, `verify`.
+    """One lake, on a local disk or in a bucket: `scan`, `sql`, `bronze`, `gold`, `catalog`, `stores`, `verify`.
 
     The stores are imported when they are asked for: who only reads should not wait for them.
     """

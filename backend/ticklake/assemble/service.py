@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.logs import LogControl
 from ticklake.base.metrics import Metrics
-from ticklake.base.settings import Settings, code_revision, load_settings, service_manager
+from ticklake.base.settings import Settings, code_revision, reload_settings, service_manager
 from ticklake.base.traces import Traces
 from ticklake.base.version import __version__
 from ticklake.bronze.writer import BronzeWriter
@@ -57,7 +57,7 @@ def build_service(
         return HttpServer(settings.http.host, settings.http.port, status, metrics)
 
     def reload_level() -> str:
-        level = load_settings(config=settings.config).log_level
+        level = reload_settings(settings).log_level
         if log_control is not None:
             log_control.set_level(level)
         return level
@@ -69,7 +69,7 @@ def build_service(
         bus=bus,
         tiers=tiers,
         metrics=metrics,
-        notifier=Notifier(manager.notify_socket),
+        notifier=Notifier(manager.notify_socket, watchdog_s=manager.watchdog_s),
         clock=clock,
         make_face=make_face if has_http else None,
         reload_level=reload_level,

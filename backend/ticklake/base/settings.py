@@ -1,7 +1,8 @@
 """Every setting of the service: read once, frozen, with the place each value came from.
 
-Order, first wins: command-line flags, TICKLAKE_* environment, the short names (DATA_ROOT, NATS_URL, USE_S3, S3_*), the
-TOML file, defaults. This is the only file that reads the environment.
+Order, first wins: command-line flags, TICKLAKE_* environment, the short names (DATA_ROOT, NATS_URL, NATS_CREDS, USE_S3,
+S3_*, LOG_LEVEL), the context that NATS_CONTEXT names, the TOML file, defaults. This is the only file that reads the
+environment.
 """
 
 from __future__ import annotations
@@ -40,14 +41,17 @@ from ticklake.base.settings_groups import (
     S3Settings,
     WalSettings,
 )
+from ticklake.base.settings_nats_context import context_path, read_context
 
 PREFIX: Final = "TICKLAKE_"
 ALIASES: Final = {
     "DATA_ROOT": "data_root",
     "NATS_URL": "nats.url",
+    "NATS_CREDS": "nats.creds_file",
     "S3_ENDPOINT": "s3.endpoint",
     "S3_ACCESS_KEY": "s3.access_key",
     "S3_SECRET_KEY": "s3.secret_key",
+    "LOG_LEVEL": "log_level",
 }
 DEFAULT: Final = "default"
 _SECRET_FILES: Final = (("nats", "password"), ("s3", "access_key"), ("s3", "secret_key"))
@@ -133,6 +137,7 @@ class Settings(BaseSettings):
     tables: dict[str, dict[str, Any]] = Field(default_factory=dict, description="user tables, one TOML table each")
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _flags: dict[str, object] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -208,6 +213,11 @@ def load_settings(**flags: object) -> Settings:
     """
     environment = dict(os.environ)
     layers = [_flag_layer(flags), _environment_layer(environment), _alias_layer(environment)]
+    if name := environment.get("NATS_CONTEXT"):
+        path = context_path(name, environment)
+        layers.append(
+            _Layer({"nats": read_context(path)}, "NATS context " + str(path).replace("{", "{{").replace("}", "}}"))
+        )
     config = next((value for layer in layers if (value := layer.values.get("config"))), None)
     if config is not None:
         layers.append(_file_layer(Path(str(config)).expanduser()))
@@ -223,7 +233,17 @@ def load_settings(**flags: object) -> Settings:
     except ValidationError as error:
         raise ConfigError(explain_invalid(error, Settings, merged, origins)) from None
     settings._origins = origins
+    settings._flags = flags
     return settings
+
+
+def reload_settings(settings: Settings) -> Settings:
+    """What `load_settings` gives now for the same command line: files and environment may have changed.
+
+    Raises:
+        ConfigError: see `load_settings`.
+    """
+    return load_settings(**{"config": settings.config, **settings._flags})
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,12 +349,14 @@ def _put(values: dict[str, Any], names: list[str], value: object) -> None:
 
 
 def _merge(lower: dict[str, Any], upper: Mapping[str, Any]) -> None:
-    """Lay `upper` over `lower`, group by group. Tables of the user are values: the upper one replaces the lower."""
+    """Lay `upper` over `lower`, group by group. A table of the user is a value: an upper one replaces it whole."""
     for key, value in upper.items():
-        if isinstance(value, Mapping) and isinstance(lower.get(key), dict):
-            _merge(lower[key], value)
-        else:
+        if not isinstance(value, Mapping) or not isinstance(lower.get(key), dict):
             lower[key] = dict(value) if isinstance(value, Mapping) else value
+        elif key == "tables":
+            lower[key].update(value)
+        else:
+            _merge(lower[key], value)
 
 
 def _leaves(values: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ class ExplainedSetting(NamedTuple):
     Attributes:
         key: dotted name, as in TOML.
         value: as text, secrets masked; empty when unset.
-        unit: "s", "ms", "bytes", "rows", or empty.
+        unit: "s", "ms", "bytes", "messages", or empty.
         origin: a flag, an environment variable, the file, or `default`.
         doc: what the setting does.
     """

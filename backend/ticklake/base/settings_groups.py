@@ -109,10 +109,13 @@ class NatsSettings(Group):
         return self
 
 
+_FLUSH_ROWS = "a flush is due after so many messages; one with a batch of rows counts once"
+
+
 class FlushSettings(Group):
     """When a micro-batch becomes files. Every table may override it."""
 
-    flush_rows: int = Field(ge=1, description="a flush is due after so many rows", json_schema_extra={"unit": "rows"})
+    flush_rows: int = Field(ge=1, description=_FLUSH_ROWS, json_schema_extra={"unit": "messages"})
     flush_seconds: float = Field(gt=0, description="... or after so long", json_schema_extra={"unit": "s"})
     flush_interval_min_s: float = Field(
         default=1.0,
@@ -125,18 +128,14 @@ class FlushSettings(Group):
 class BronzeSettings(FlushSettings):
     """Micro-batches of raw market events."""
 
-    flush_rows: int = Field(
-        default=1000, ge=1, description="a flush is due after so many rows", json_schema_extra={"unit": "rows"}
-    )
+    flush_rows: int = Field(default=1000, ge=1, description=_FLUSH_ROWS, json_schema_extra={"unit": "messages"})
     flush_seconds: float = Field(default=5.0, gt=0, description="... or after so long", json_schema_extra={"unit": "s"})
 
 
 class GoldSettings(FlushSettings):
     """Micro-batches of signals."""
 
-    flush_rows: int = Field(
-        default=500, ge=1, description="a flush is due after so many rows", json_schema_extra={"unit": "rows"}
-    )
+    flush_rows: int = Field(default=500, ge=1, description=_FLUSH_ROWS, json_schema_extra={"unit": "messages"})
     flush_seconds: float = Field(
         default=10.0, gt=0, description="... or after so long", json_schema_extra={"unit": "s"}
     )

@@ -121,7 +121,7 @@ class LocalFiles:
 
     def make_folder(self, folder: str) -> None:
         """Create the folder and its missing parents; every name on the way is durable when this returns."""
-        if folder in self._durable_folders:
+        if folder in self._durable_folders and os.path.isdir(folder):  # a person may have removed it since
             return
         parent = os.path.dirname(folder)
         if parent == folder:
@@ -129,9 +129,6 @@ class LocalFiles:
         if os.path.isdir(folder) and not os.access(parent, os.W_OK):
             return  # not ours to have made
         self.make_folder(parent)
-        if not os.path.isdir(parent):  # somebody removed it after we had made it: forget what we knew
-            self._durable_folders.clear()
-            self.make_folder(parent)
         with _sorted_errors("mkdir", folder):
             try:
                 os.mkdir(folder, FOLDER_MODE)
@@ -166,14 +163,19 @@ class LocalFiles:
         """Make links and unlinks in the folder survive a power cut.
 
         Raises:
+            OutOfRoomError: no free descriptor; nothing was synced, and nothing is lost by trying again.
             DiskError: never retry.
         """
-        with _final_errors("fsync", folder):
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with _sorted_errors("open", folder):
             try:
+                descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError as error:
+                raise DiskError(f"fsync {folder}: it is gone; see who removed it, then start again") from error
+        try:
+            with _final_errors("fsync", folder):
                 os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
     def free_bytes(self, folder: str) -> int:
         """Room left for us (not for root) on the folder's disk."""

@@ -90,6 +90,7 @@ class Files(Protocol):
         """Make links and unlinks in the folder survive a power cut.
 
         Raises:
+            OutOfRoomError: it could not be opened for lack of descriptors; try again.
             DiskError: never retry.
         """
         ...

@@ -33,11 +33,13 @@ class BucketLake:
 
     Attributes:
         root: where it begins.
-        persist: repeats what the store did not answer.
+        persist: makes the steps of a commit; repeats what the store did not answer.
+        ask: the same for questions.
     """
 
     root: ObjectPath
     persist: Persist
+    ask: Persist
 
 
 class Landing(Protocol):
@@ -84,15 +86,22 @@ class LocalLanding:
         for target_folder in dict.fromkeys(file.folder for file in staged):
             self._files.make_folder(f"{self._data_root}/{target_folder}")
         for file in staged:
-            source, target = f"{folder}/{file.staged}", self._target(file)
+            target = self._target(file)
             try:
-                self._files.link(source, target)
+                self._link(f"{folder}/{file.staged}", target, file)
             except FileExistsError:
                 self._check_own(target, file)
-            except FileNotFoundError as error:
-                raise _gone(source) from error
         for target_folder in dict.fromkeys(file.folder for file in staged):
             self._files.sync_folder(f"{self._data_root}/{target_folder}")
+
+    def _link(self, source: str, target: str, file: StagedFile) -> None:
+        try:
+            self._files.link(source, target)
+        except FileNotFoundError as error:
+            if not self._files.exists(source):
+                raise _gone(source) from error
+            self._files.make_folder(f"{self._data_root}/{file.folder}")  # somebody tidied the empty folder away
+            self._files.link(source, target)
 
     def read_landed(self, folder: str, staged: StagedFile) -> bytes:
         """From the lake."""
@@ -122,12 +131,13 @@ class BucketLanding:
         self._files = files
         self._root = lake.root
         self._persist = lake.persist
+        self._ask = lake.ask
         self._writer = writer
 
     def has_entries(self) -> bool:
         """See `Landing`. Asks for a listing: it only helps to notice that a log is gone, no commit depends on it."""
         folder = self._root / ledger_folder(self._writer)
-        [found] = self._persist([folder.is_dir])
+        [found] = self._ask([folder.is_dir])
         return bool(found)
 
     def land(self, folder: str, staged: Sequence[StagedFile]) -> None:

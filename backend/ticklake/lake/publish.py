@@ -30,7 +30,7 @@ class Publisher:
     """Commits the segments of one lane. One thread at a time."""
 
     def __init__(self, files: Files, *, landing: Landing, staging_root: str, writer: str) -> None:
-        """Args are finished folders.
+        """Takes finished parts.
 
         Args:
             files: the disk of the staging folder.

@@ -112,7 +112,7 @@ class TableSpec:
         shape: layout on the wire.
         sides: (price, size) columns that belong together: size 0 without a price is an absent side, so both are null.
         futures_roots: the partition value `symbol` is the root of the contract (`ES` for `ESZ5`).
-        flush_rows: a flush is due after this many rows; None for the tier's default.
+        flush_rows: a flush is due after this many messages (a batch counts once); None for the tier's default.
         flush_seconds: or after this time; None for the tier's default.
         doc: one sentence for the reference page.
     """

@@ -35,8 +35,8 @@ CODES: Final = frozenset(
 """All codes, for alerts and run books; `backend/docs/runbooks` says what to do about each.
 
 Those of a part that noticed by itself come as alarms: `stream_regressed`, `out_of_room`, `slow_disk`, `clock_skew`,
-`quarantine_flood`, `commit_failing`, `storage_denied` (the object store says no) and `storage_unavailable` (it does not
-answer). The others are read off the numbers here.
+`quarantine_flood`, `storage_denied` (the object store says no) and `storage_unavailable` (it does not answer). The
+others are read off the numbers here.
 """
 _PAUSING: Final = frozenset({"out_of_room", "storage_denied", "storage_unavailable"})
 
@@ -142,6 +142,13 @@ def _flow(lane: LaneStatus, status: Status, now_ns: int, limits: HealthLimits) -
             f"lane {lane.name}: {pending} messages wait at the server, none came for {(now_ns - moved_ns) / _NS:.0f} s",
             moved_ns,
             f"look at the consumer of {lane.stream} (another service on it? max_ack_pending reached?)",
+        )
+    if lane.commit_s > limits.stall_s and not paused:  # with a pause its cause is told
+        yield Alarm(
+            "commit_failing",
+            f"lane {lane.name}: a commit has been under way for {lane.commit_s:.0f} s and nothing says why",
+            now_ns - int(lane.commit_s * _NS),
+            "look at the disk or store of the lake (a mount that hangs?); the log keeps everything",
         )
     if pending > limits.pending_max or lane.oldest_unflushed_s > limits.unflushed_max_s:
         yield Alarm(

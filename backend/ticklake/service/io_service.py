@@ -156,7 +156,7 @@ class IOService:
         return True
 
     async def _watch_start(self) -> None:
-        """Let the service manager wait as long as the store makes us wait, and stop waiting when told to stop."""
+        """Let the service manager wait as long as log and store make us wait; stop waiting when told to stop."""
         while not self._stop.is_set():
             try:
                 async with asyncio.timeout(_START_LOOK_S):
@@ -164,9 +164,10 @@ class IOService:
             except TimeoutError:
                 downs = [wait.down for tier in self._tiers for wait in tier.store_waits]
                 down = next(filter(None, downs), None)
-                if down is not None:
-                    self._notifier.status(f"{down.reason}: {down.text}")
-                    self._notifier.extend_timeout(3 * _START_LOOK_S)
+                replay = self.status.recovery
+                done = f"replaying the log: {replay.segments_done} of {replay.segments_found} segments are in the lake"
+                self._notifier.status(done if down is None else f"{down.reason}: {down.text}")
+                self._notifier.extend_timeout(3 * _START_LOOK_S)
         for tier in self._tiers:
             tier.stop_waiting()
 

@@ -16,7 +16,14 @@ class Notifier:
     A manager that went away must not stop the service: a send that fails is logged, not raised.
     """
 
-    def __init__(self, address: str | None) -> None:
+    def __init__(self, address: str | None, *, watchdog_s: float | None = None) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            address: the manager's socket; None: nobody listens.
+            watchdog_s: the manager expects a sign of life within this time; None: it does not watch.
+        """
+        self.watchdog_s = watchdog_s
         # A leading @ stands for the NUL byte of an abstract socket.
         self._address = f"\0{address[1:]}" if address and address.startswith("@") else address
 

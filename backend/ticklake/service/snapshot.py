@@ -69,9 +69,10 @@ class Snapshot:
         self._alarms = AlarmBook()
         self._recent = Recent()
         self._disk_low_since_ns: int | None = None
+        self.measure_disk()
 
     def take(self) -> Status:
-        """One look at everything."""
+        """One look at everything, without waiting for anything: the disk as `measure_disk` found it last."""
         now_ns, now_s = self._clock.wall_ns(), self._clock.monotonic_s()
         nats = _nats(self._bus.facts, self._clock_skew_s())
         lanes = tuple(
@@ -89,7 +90,7 @@ class Snapshot:
             uptime_s=now_s - self._phase.started_s,
             nats=nats,
             lanes=lanes,
-            disk=self._disk(now_ns),
+            disk=self._disk,
             recovery=self._recovery(),
             alarms=self._alarms.enter(self._notices(nats, lanes, now_ns), now_ns),
             limits=self._limits,
@@ -114,6 +115,8 @@ class Snapshot:
             missing=counts.missing,
             pending=feed.state.pending if feed.state.is_bound else None,
             ack_pending=feed.state.ack_pending,
+            redelivered=feed.state.redelivered,
+            dropped=feed.state.dropped,
             last_message_ns=writer.last_append_ns or None,
             last_flush_ns=counts.last_commit_ns or None,
             lag_s=counts.lag_s if counts.last_commit_ns else None,
@@ -121,6 +124,7 @@ class Snapshot:
             oldest_unflushed_s=max(0.0, now_s - waiting_since_s) if waiting_since_s is not None else 0.0,
             unsynced_since_ns=writer.unsynced_since_ns,
             sync_s=writer.sync_s,
+            commit_s=writer.commit_s,
             tables=tables,
         )
 
@@ -141,7 +145,8 @@ class Snapshot:
         skews = (feed.state.clock_skew_s for tier in self._tiers for feed in tier.feeds)
         return next((skew_s for skew_s in skews if skew_s is not None), None)
 
-    def _disk(self, now_ns: int) -> DiskStatus:
+    def measure_disk(self) -> None:
+        """Look at the disks. Blocks, for as long as a disk that hangs wants: never in the event loop once it runs."""
         root = self._settings.data_root
         own = {root} if isinstance(root, Path) else set()
         folders = {existing(folder) for folder in own | {self._settings.writer_state_dir()}}
@@ -152,16 +157,16 @@ class Snapshot:
         if usage.free >= minimum:
             self._disk_low_since_ns = None
         elif self._disk_low_since_ns is None:
-            self._disk_low_since_ns = now_ns
-        return DiskStatus(str(path), usage.free, usage.total, minimum, self._disk_low_since_ns)
+            self._disk_low_since_ns = self._clock.wall_ns()
+        self._disk = DiskStatus(str(path), usage.free, usage.total, minimum, self._disk_low_since_ns)
 
     def _recovery(self) -> RecoveryStatus:
         reports = [report for tier in self._tiers for report in tier.recoveries]
-        segments = sum(report.segments for report in reports)
+        replays = [replay for tier in self._tiers for replay in tier.replays]
         return RecoveryStatus(
             done=self._phase.phase != "starting",
-            segments_found=segments,
-            segments_done=segments,
+            segments_found=sum(replay.found for replay in replays),
+            segments_done=sum(replay.done for replay in replays),
             messages=sum(report.messages for report in reports),
             torn_bytes=sum(report.torn_bytes for report in reports),
         )
@@ -211,5 +216,6 @@ def _nats(facts: Mapping[str, object], clock_skew_s: float | None) -> NatsStatus
         since_ns=int(str(facts["since_ns"])),
         reconnects=int(str(facts["reconnects"])),
         refusal=str(facts.get("refusal", "")),
+        stock_parser=str(facts.get("fast_lane", "")),
         clock_skew_s=clock_skew_s,
     )

@@ -67,6 +67,7 @@ class NatsStatus:
         reconnects: connections made anew since start.
         refusal: why the server that answers does not let us in (credentials, TLS); empty when it does.
         clock_skew_s: the server's clock minus ours; None while unknown, and always in core mode.
+        stock_parser: why messages take the slower way through the client's own parser; empty when they do not.
     """
 
     connected: bool
@@ -76,6 +77,7 @@ class NatsStatus:
     reconnects: int = 0
     refusal: str = ""
     clock_skew_s: float | None = None
+    stock_parser: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class LaneStatus:
     Attributes:
         name: lane, `market_data`.
         stream: NATS stream, `MARKET_DATA`.
-        mode: `jetstream` or `core`.
+        mode: `starting`; `position`: read from our own position; `explicit`: every message acked for itself (work
+            queues); `core`.
         position: last stream sequence in the log; None before the first message and for core NATS.
         incarnation: which life of the stream `position` counts in.
         received: messages taken into the log since start; always stored + quarantined + duplicates + waiting.
@@ -117,6 +120,8 @@ class LaneStatus:
         missing: sequences the stream no longer had.
         pending: messages that wait at the server; None when unknown.
         ack_pending: messages the server sent us and has no ack for, when we last asked.
+        redelivered: breaks in the order of delivery since start: something came twice or not in turn.
+        dropped: core NATS only: messages lost before the log since start.
         last_message_ns: when the last message came, UTC ns; None before the first.
         last_flush_ns: time of the last commit, UTC ns; None before the first.
         lag_s: age of the newest committed message when it was committed; None before the first.
@@ -124,6 +129,7 @@ class LaneStatus:
         oldest_unflushed_s: age of the oldest waiting message; 0 when none waits.
         unsynced_since_ns: since when written bytes wait for their fdatasync, UTC ns; None when all are synced.
         sync_s: how long an fdatasync of the log takes, the median of the last ones; 0 while there were too few.
+        commit_s: how long the commit under way takes already; 0 when there is none.
         tables: by table name.
     """
 
@@ -140,6 +146,8 @@ class LaneStatus:
     missing: int = 0
     pending: int | None = None
     ack_pending: int = 0
+    redelivered: int = 0
+    dropped: int = 0
     last_message_ns: int | None = None
     last_flush_ns: int | None = None
     lag_s: float | None = None
@@ -147,6 +155,7 @@ class LaneStatus:
     oldest_unflushed_s: float = 0.0
     unsynced_since_ns: int | None = None
     sync_s: float = 0.0
+    commit_s: float = 0.0
     tables: dict[str, TableStatus] = field(default_factory=dict)
 
 
@@ -175,8 +184,8 @@ class RecoveryStatus:
 
     Attributes:
         done: whether everything found is in the lake.
-        segments_found: closed or torn segments in the log at start.
-        segments_done: of these, committed by now.
+        segments_found: segments of the life before, in the logs opened so far.
+        segments_done: of these, in the lake by now.
         messages: messages found in them.
         torn_bytes: bytes of a cut write that were removed; never acked.
     """

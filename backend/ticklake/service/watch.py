@@ -40,15 +40,39 @@ class Watch:
 
     async def run(self) -> None:
         """Look until closed."""
-        while not self._closing.is_set():
-            try:
-                async with asyncio.timeout(_LOOK_S):
-                    await self._closing.wait()
-            except TimeoutError:
+        async with asyncio.TaskGroup() as group:
+            beside = [
+                group.create_task(self._measure_disk(), name="watch-disk"),
+                group.create_task(self._show_life(), name="watchdog"),
+            ]
+            while not await self._is_closed_within(_LOOK_S):
                 self._look(self._snapshot.take())
+            for task in beside:
+                task.cancel()
+
+    async def _measure_disk(self) -> None:
+        """A disk that hangs holds this up and nothing else."""
+        while not await self._is_closed_within(_LOOK_S):
+            await asyncio.to_thread(self._snapshot.measure_disk)
+
+    async def _show_life(self) -> None:
+        """At half the manager's time, from the loop that acks: when it stops turning, we are restarted."""
+        watchdog_s = self._notifier.watchdog_s
+        if watchdog_s is None:
+            return
+        self._notifier.watchdog()
+        while not await self._is_closed_within(watchdog_s / 2):
+            self._notifier.watchdog()
+
+    async def _is_closed_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _look(self, status: Status) -> None:
-        self._notifier.watchdog()
         self._measure(status)
         is_low = status.disk.low_since_ns is not None
         for tier in self._tiers:

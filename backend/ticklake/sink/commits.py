@@ -44,10 +44,15 @@ class Commits:
         return self._newest is not None and not self._newest.done()
 
     @property
+    def commit_s(self) -> float:
+        """How long the commit under way takes already, in seconds; 0 when there is none."""
+        since_s = self._commit_since_s
+        return 0.0 if since_s is None else self._clock.monotonic_s() - since_s
+
+    @property
     def is_held_up(self) -> bool:
         """Whether a commit takes so long that it seems to wait for a store or a disk."""
-        since_s = self._commit_since_s
-        return since_s is not None and self._clock.monotonic_s() - since_s >= _HELD_UP_S
+        return self.commit_s >= _HELD_UP_S
 
     async def add(self, segment: Segment, commit: Callable[[EncodedSegment], Awaitable[None]]) -> None:
         """Encode a segment that was sealed just now; when all before it are committed, begin to `commit` it and return.

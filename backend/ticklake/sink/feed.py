@@ -96,7 +96,6 @@ class FeedState:
         dropped: core NATS only: messages lost before the log.
         problem: why it does not deliver, empty when it does.
         alarm: what an operator must look at (stream recreated, regressed ...), empty when nothing.
-        fast_lane: why the stock parser is used, empty when the fast lane is.
     """
 
     mode: str = "starting"
@@ -108,7 +107,6 @@ class FeedState:
     dropped: int = 0
     problem: str = ""
     alarm: str = ""
-    fast_lane: str = ""
 
 
 class Feed(Protocol):

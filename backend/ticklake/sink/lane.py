@@ -1,14 +1,14 @@
 """A lane: one stream's way through the house. Messages go into its log, segments of the log go into the lake.
 
-Two threads may share a lane: one appends and rotates, the other commits. What both touch is behind one lock; a slow
-commit never holds up an append. Segments may be encoded on further threads.
+Three threads share a lane: one puts messages in order and looks at what is durable, one appends and rotates, one
+commits. What the last two change is behind one lock; a slow commit never holds up an append. Segments may be encoded
+on further threads.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,8 +22,9 @@ from ticklake.lake.ledger import LedgerEntry
 from ticklake.lake.publish import open_publisher
 from ticklake.schema.messages import MessageGroup
 from ticklake.sink.progress import Progress
-from ticklake.sink.recovery import RecoveryReport, publish_old_log
-from ticklake.sink.room import BALLAST_BYTES, Ballast
+from ticklake.sink.recovery import RecoveryReport, Replay, publish_old_log
+from ticklake.sink.room import BALLAST_BYTES, Ballast, put_off
+from ticklake.sink.sealed import SealedSegments
 from ticklake.sink.segment import LiveSegment, Segment, ledger_entry, logged_segment
 from ticklake.wal.frame import SECTOR_BYTES, Range
 from ticklake.wal.log import SaltSource, Wal, retire
@@ -71,7 +72,7 @@ class Lane:
         self._progress = Progress(tracks_seen=track_seen)
         self._lock = threading.Lock()
         self._failure: DiskError | None = None
-        self._sealed: deque[Segment] = deque()
+        self._sealed = SealedSegments(files, self._log_folder, lane=self.name, lock=self._lock)
         self._decided: dict[int, Intent] = {}
         self._live = LiveSegment()
         self._unlogged_duplicates = 0
@@ -97,6 +98,7 @@ class Lane:
         track_seen: bool = False,
         sector_bytes: int = SECTOR_BYTES,
         ballast_bytes: int = BALLAST_BYTES,
+        replay: Replay | None = None,
     ) -> Lane:
         """Publish what the life before left behind, then open a new segment. See `sink.recovery`.
 
@@ -113,6 +115,7 @@ class Lane:
             track_seen: keep every durable sequence, for streams that cannot be read again from a position.
             sector_bytes: what the disk writes as a whole.
             ballast_bytes: reserve for commits on a full disk; 0: none.
+            replay: told how far it is.
 
         Raises:
             CorruptError: bytes that were synced are bad or gone; a person decides.
@@ -133,12 +136,7 @@ class Lane:
             sector_bytes=sector_bytes,
             ballast_bytes=ballast_bytes,
         )
-        try:
-            lane._recover()
-        except OutOfRoomError:
-            if not lane._ballast.release():
-                raise
-            lane._recover()
+        lane._ballast.aid(lambda: lane._recover(replay or Replay()))
         lane._ballast.make()
         return lane
 
@@ -158,7 +156,7 @@ class Lane:
 
     @property
     def seen(self) -> SeenSet:
-        """Every durable sequence of this incarnation; empty unless opened with `track_seen`. For the log thread."""
+        """Every durable sequence of this incarnation; empty unless opened with `track_seen`. For the order thread."""
         return self._progress.seen
 
     @property
@@ -170,13 +168,13 @@ class Lane:
     def waiting_messages(self) -> int:
         """Messages in the log that are not committed yet."""
         with self._lock:
-            return self._live.messages + sum(segment.messages for segment in self._sealed)
+            return self._live.messages + self._sealed.messages
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes of the log."""
         with self._lock:
-            return self._wal.end_bytes + sum(segment.size_bytes for segment in self._sealed)
+            return self._wal.end_bytes + self._sealed.size_bytes
 
     @property
     def live_segment(self) -> int:
@@ -187,11 +185,6 @@ class Lane:
     def live_messages(self) -> int:
         """Messages in the live segment: what the next `rotate` seals."""
         return self._live.messages
-
-    @property
-    def live_bytes(self) -> int:
-        """Bytes of the live segment."""
-        return self._wal.end_bytes
 
     def append(self, group: MessageGroup, *, missing: Sequence[Range] = ()) -> None:
         """Put a group into the log. Durable on return: now its messages may be acked.
@@ -296,25 +289,21 @@ class Lane:
             UsageError: another segment is older.
         """
         self._check_alive()
-        if not self._sealed or self._sealed[0] is not segment:
+        if self._sealed.oldest is not segment:
             raise UsageError(f"{self.name}: segment {segment.number} is not the oldest sealed one; commit in order")
         try:
-            try:
-                entry = self._publish(segment, encoded)
-            except OutOfRoomError:
-                if not self._ballast.release():
-                    raise
-                entry = self._publish(segment, encoded)
-            retire(self._files, self._log_folder, [segment.number])
-            with self._lock:
-                self._sealed.popleft()
+            entry = self._ballast.aid(lambda: self._publish(segment, encoded))
+            self._sealed.remove_oldest()
             self._decided.pop(segment.number, None)
-            self._publisher.clean(segment.number)
-            self._ballast.make()
+            self._tidy(segment.number)
         except DiskError as error:
             self._fail(error)
             raise
         return entry
+
+    def abandon(self) -> None:
+        """Let go of the log as it is, after a failure. Nothing may be appended any more. For the log thread."""
+        self._wal.abandon()
 
     def close(self) -> None:
         """Mark the log as gracefully ended and let go of it. What waits is committed by the next start.
@@ -327,7 +316,7 @@ class Lane:
             return
         self._wal.close(duplicates=self._unlogged_duplicates)
 
-    def _recover(self) -> None:
+    def _recover(self, replay: Replay) -> None:
         begin_s = self._clock.monotonic_s()
         self._progress = Progress(tracks_seen=self._progress.tracks_seen)
         old = publish_old_log(
@@ -337,6 +326,7 @@ class Lane:
             progress=self._progress,
             encode=lambda logged: self.encode(logged_segment(logged, Progress())),
             commit=lambda logged, encoded: self._publish(logged_segment(logged, self._progress), encoded),
+            replay=replay,
         )
         self._wal = Wal.open(
             self._files,
@@ -348,9 +338,13 @@ class Lane:
             sector_bytes=self._sector_bytes,
         )
         self._live = LiveSegment(duplicates=old.duplicates)
-        retire(self._files, self._log_folder, old.numbers)
-        for number in self._publisher.staged_segments():
-            self._publisher.clean(number)
+        try:
+            retire(self._files, self._log_folder, old.numbers)
+            for number in self._publisher.staged_segments():
+                self._publisher.clean(number)
+        except BaseException:
+            self._wal.abandon()
+            raise
         self.recovery = replace(old.report, seconds=self._clock.monotonic_s() - begin_s)
 
     def _begin_segment(self, ended: Progress | None = None) -> Segment | None:
@@ -359,9 +353,10 @@ class Lane:
             number, size_bytes = self._wal.number, self._wal.end_bytes
         carried = 0 if self._live.groups else self._live.duplicates
         try:
-            self._wal.rotate(self._state(duplicates=carried))
+            state = self._state(duplicates=carried)
+            self._ballast.aid(lambda: self._wal.rotate(state))  # only the commit of what is sealed here frees the log
             if not self._live.groups:
-                retire(self._files, self._log_folder, [number])
+                self._sealed.add_empty(number)
                 return None
         except DiskError as error:
             self._fail(error)
@@ -370,9 +365,17 @@ class Lane:
             self._live.duplicates += self._unlogged_duplicates
             self._unlogged_duplicates = 0
             segment = self._live.seal(number, size_bytes, ended or self._progress)
-            self._sealed.append(segment)
+            self._sealed.add(segment)
             self._live = LiveSegment()
         return segment
+
+    def _tidy(self, committed: int) -> None:
+        """Remove the staging of what is committed, and take the reserve back. Neither undoes a commit."""
+        with put_off(self.name):
+            for number in self._publisher.staged_segments():
+                if number <= committed:
+                    self._publisher.clean(number)
+        self._ballast.make()
 
     def _publish(self, segment: Segment, encoded: EncodedSegment | None = None) -> LedgerEntry:
         intent = self._decided.get(segment.number)

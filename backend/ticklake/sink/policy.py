@@ -11,7 +11,13 @@ from ticklake.schema.messages import MessageGroup
 
 @dataclass(frozen=True, slots=True)
 class FlushRule:
-    """One table's wish: flush at so many messages or after so many seconds, whichever comes first."""
+    """One table's wish: flush at so many messages or after so many seconds, whichever comes first.
+
+    Attributes:
+        rows: of `flush_rows`. Nobody looks into a payload before the log has it, so messages are counted: one row each,
+            unless a publisher sends batches.
+        seconds: of `flush_seconds`.
+    """
 
     rows: int
     seconds: float

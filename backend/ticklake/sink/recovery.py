@@ -29,6 +29,7 @@ from ticklake.lake.publish import Publisher
 from ticklake.schema.messages import MessageGroup
 from ticklake.sink.progress import Progress
 from ticklake.wal.log import LoggedSegment, read_log
+from ticklake.wal.segment import segment_number
 
 _AHEAD = 2  # segments being encoded while one is published: as many as the encoder may use cores
 
@@ -52,6 +53,19 @@ class RecoveryReport:
     finished_intents: int = 0
     entries: tuple[LedgerEntry, ...] = ()
     seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Replay:
+    """How far a start is with one log; watched from other threads.
+
+    Attributes:
+        found: segments in the log.
+        done: of these, in the lake by now.
+    """
+
+    found: int = 0
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,7 @@ def publish_old_log(
     progress: Progress,
     encode: Callable[[LoggedSegment], EncodedSegment],
     commit: Callable[[LoggedSegment, EncodedSegment], LedgerEntry],
+    replay: Replay,
 ) -> OldLog:
     """Bring every old segment into the lake and `progress` behind all of them.
 
@@ -97,6 +112,7 @@ def publish_old_log(
         progress: fresh; moved along.
         encode: turns a segment that has groups into files; runs on other threads.
         commit: decides and finishes a segment that has groups and no decision.
+        replay: kept up to date.
 
     Raises:
         CorruptError: bytes that were synced are bad or gone; a person decides.
@@ -104,6 +120,7 @@ def publish_old_log(
         DiskError: stop.
         StoreUnavailableError: called off while the store did not answer; run again.
     """
+    replay.found, replay.done = sum(segment_number(name) is not None for name in files.list(folder)), 0
     numbers: list[int] = []
     entries: list[LedgerEntry] = []
     messages = torn_bytes = finished = duplicates = 0
@@ -128,6 +145,7 @@ def publish_old_log(
             duplicates = max(duplicates, segment.scan.duplicates)
         for group in old.groups:
             progress.take_group(group)
+        replay.done += 1
     if not numbers and publisher.has_entries():
         raise CorruptError(
             f"{folder}: the log is empty although the ledger shows that it was used; restore the state folder, "

@@ -59,7 +59,7 @@ class StoreWait:
         Args:
             name: of the lane, for the log.
             clock: stamps `down`.
-            metrics: count failed tries.
+            metrics: count the tries of commits that the store did not settle.
         """
         self.name = name
         self.down: StoreDown | None = None
@@ -77,6 +77,13 @@ class StoreWait:
             StoreUnavailableError: called off; some steps may have been made.
             TickLakeError: a step failed in a way that trying again does not mend.
         """
+        return self._repeat(steps, on_failure=lambda: None)
+
+    def commit(self, steps: Sequence[Step]) -> list[Any]:
+        """As `run`, for the steps of a commit: each try that ends without an answer is counted."""
+        return self._repeat(steps, on_failure=self._count_unknown)
+
+    def _repeat(self, steps: Sequence[Step], *, on_failure: Callable[[], None]) -> list[Any]:
         results: dict[int, Any] = {}
         failures = 0
         while True:
@@ -84,6 +91,7 @@ class StoreWait:
             if error is None:
                 self._note_up()
                 return [results[index] for index in range(len(steps))]
+            on_failure()
             self._note_down(error)
             first_s, longest_s = _PERSON_PAUSE_S if error.reason in _PERSON else _PAUSE_S
             pause_s = random.uniform(0.0, min(longest_s, first_s * 2 ** min(failures, 16)))  # noqa: S311 - jitter
@@ -135,14 +143,16 @@ class StoreWait:
             raise fatal
         return failure
 
+    def _count_unknown(self) -> None:
+        if self._metrics is not None:
+            self._metrics.commit_total.labels("unknown").inc()
+
     def _called_off(self) -> StoreUnavailableError:
         why = self.down.text if self.down is not None else "the service ends"
         return StoreUnavailableError(f"{self.name}: called off: {why}", reason=Answer.UNKNOWN)
 
     def _note_down(self, error: StoreUnavailableError) -> None:
         reason = DENIED if error.reason in _PERSON else UNAVAILABLE
-        if self._metrics is not None:
-            self._metrics.commit_total.labels("unknown").inc()
         before = self.down
         self.down = StoreDown(reason, before.since_ns if before else self._clock.wall_ns(), str(error))
         if before is None or before.reason != reason:

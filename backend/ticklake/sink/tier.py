@@ -30,7 +30,7 @@ from ticklake.sink.feed import Bus, Feed
 from ticklake.sink.lane import Lane
 from ticklake.sink.lost_state import check_not_lost
 from ticklake.sink.policy import FlushPolicy, FlushRule
-from ticklake.sink.recovery import RecoveryReport
+from ticklake.sink.recovery import RecoveryReport, Replay
 from ticklake.sink.store_check import check_store
 from ticklake.sink.store_wait import StoreWait
 from ticklake.sink.writer import LaneWriter
@@ -80,6 +80,7 @@ class TierWriter(ABC):
         self.writers: list[LaneWriter] = []
         self.feeds: list[Feed] = []
         self.recoveries: list[RecoveryReport] = []
+        self.replays: list[Replay] = []
         self.store_waits: list[StoreWait] = []
         self._is_stopping = False
 
@@ -91,17 +92,38 @@ class TierWriter(ABC):
     async def open(self) -> None:
         """Open the lanes: lock the state folder, publish what a crash left in the logs, make the writers and feeds.
 
+        One that fails or is cancelled lets go of all it had opened; it may be called again.
+
         Raises:
             RetryableError: another writer holds the state folder.
             CorruptError: a log is damaged; run `ticklake wal verify`.
             ConfigError: the bucket has no conditional writes, or a setting is wrong.
+            OutOfRoomError: a log cannot be published for lack of room; free some and open again.
+            DiskError: stop.
             StoreUnavailableError: told to stop while the store did not answer.
         """
+        opened: list[tuple[LaneWriter, Sequence[TableSpec]]] = []
+        try:
+            await self._open(opened)
+        except BaseException:
+            for wait in self.store_waits:
+                wait.call_off()
+            for writer, _ in opened:
+                writer.abandon()
+            self.recoveries, self.replays, self.store_waits = [], [], []
+            self.close()
+            raise
+        self.writers = [writer for writer, _ in opened]
+        self.feeds = [
+            self._bus.feed(writer, stream=writer.lane.stream, subjects=lane_subjects(tables))
+            for writer, tables in opened
+        ]
+
+    async def _open(self, opened: list[tuple[LaneWriter, Sequence[TableSpec]]]) -> None:
         if self._state is None:
             self._state = await asyncio.to_thread(
                 StateFolder.open, str(self._settings.writer_state_dir()), writer_id=self._settings.writer_id
             )
-        state = self._state
         encode = SegmentEncoder(self._catalog, decode_limits(self._settings))
         files, root = LocalFiles(), lake_place(self._settings)
         streams = {stream: tables for stream, tables in self._catalog.streams().items() if self._is_ours(tables)}
@@ -109,19 +131,9 @@ class TierWriter(ABC):
             root.store.observe = self._observe
             await asyncio.to_thread(self._new_wait(self.tier).run, [partial(check_store, root)])
         for stream, tables in streams.items():
-            await self._check_not_lost(root, stream)
+            await self._check_not_lost(root, self._state.path, stream)
             wait = self._new_wait(stream.lower()) if isinstance(root, ObjectPath) else None
-            lane = await asyncio.to_thread(
-                Lane.open,
-                files=files,
-                state_folder=str(self._settings.writer_state_dir()),
-                data_root=_lane_root(root, wait),
-                identity=self.identity,
-                epoch=state.epoch,
-                stream=stream,
-                encode=encode,
-                clock=self._clock,
-            )
+            lane = await self._open_lane(files, root, self._state, stream, encode, wait)
             self.recoveries.append(lane.recovery)
             self._metrics.job_last_success_timestamp_seconds.labels("recovery").set(self._clock.wall_ns() / 1e9)
             writer = LaneWriter(
@@ -134,13 +146,48 @@ class TierWriter(ABC):
                 store_wait=wait,
                 patience_s=self._settings.shutdown_grace_s / (2 * len(streams) + 2),
             )
-            self.writers.append(writer)
-            self.feeds.append(self._bus.feed(writer, stream=stream, subjects=lane_subjects(tables)))
+            opened.append((writer, tables))
 
-    async def _check_not_lost(self, root: Place, stream: str) -> None:
+    async def _open_lane(
+        self,
+        files: LocalFiles,
+        root: Place,
+        state: StateFolder,
+        stream: str,
+        encode: SegmentEncoder,
+        wait: StoreWait | None,
+    ) -> Lane:
+        replay = Replay()
+        self.replays.append(replay)
+        opening = asyncio.get_running_loop().run_in_executor(
+            None,
+            partial(
+                Lane.open,
+                files=files,
+                state_folder=state.path,
+                data_root=_lane_root(root, wait),
+                identity=state.identity,
+                epoch=state.epoch,
+                stream=stream,
+                encode=encode,
+                clock=self._clock,
+                replay=replay,
+            ),
+        )
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:  # the thread goes on: the folder must not be given back while it does
+            if wait is not None:
+                wait.call_off()
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                opening.result().abandon()
+            raise
+
+    async def _check_not_lost(self, root: Place, state_folder: str, stream: str) -> None:
         if self._settings.nats.mode == "core":
             return  # nothing can be read twice
-        check = partial(check_not_lost, root, str(self._settings.writer_state_dir()), stream, self.identity)
+        check = partial(check_not_lost, root, state_folder, stream, self.identity)
         if isinstance(root, ObjectPath):
             await asyncio.to_thread(self._new_wait(stream.lower()).run, [check])
         else:
@@ -225,7 +272,7 @@ def _lane_root(root: Place, wait: StoreWait | None) -> str | BucketLake:
     """The lake as a lane wants it."""
     if wait is None or not isinstance(root, ObjectPath):
         return str(root)
-    return BucketLake(root, wait.run)
+    return BucketLake(root, persist=wait.commit, ask=wait.run)
 
 
 def make_catalog(settings: Settings) -> TableCatalog:

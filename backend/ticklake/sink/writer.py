@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 from typing import TypeVar
@@ -23,6 +22,7 @@ from ticklake.lake.ledger import LedgerEntry
 from ticklake.sink.commits import Commits
 from ticklake.sink.feed import Batch, BatchT
 from ticklake.sink.lane import Lane
+from ticklake.sink.lane_counts import LaneCounts, commit_facts
 from ticklake.sink.policy import FlushPolicy
 from ticklake.sink.segment import Segment
 from ticklake.sink.store_wait import StoreWait
@@ -30,22 +30,6 @@ from ticklake.sink.store_wait import StoreWait
 StepT = TypeVar("StepT")
 _SYNCS_KEPT, _SYNCS_MIN = 9, 5  # the median of so many: most must be slow, a single hiccup tells nothing
 _ROOM_RETRY_S = 1.0  # how often a full disk is tried again: cheap, and an operator frees space in minutes
-
-
-@dataclass(slots=True)
-class LaneCounts:
-    """What went through since start, in messages (rows where it says so)."""
-
-    received: int = 0
-    stored: int = 0
-    quarantined: int = 0
-    duplicates: int = 0
-    missing: int = 0
-    table_files: dict[str, int] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-    quarantined_rows: dict[str, int] = field(default_factory=dict)
-    last_commit_ns: int = 0
-    lag_s: float = 0.0
 
 
 class LaneWriter:
@@ -103,6 +87,7 @@ class LaneWriter:
         self._is_held = False
         self._wake_feed: Callable[[], None] = lambda: None
         self._is_closing = False
+        self._has_ended = False
         self._is_left = False  # a commit was called off: the rest stays in the log, too
         self._store_wait = store_wait
         self._patience_s = patience_s
@@ -114,14 +99,13 @@ class LaneWriter:
 
     async def prepare(self, make: Callable[[Lane], BatchT]) -> BatchT:
         """Run `make` on the order thread; see `BatchWriter`."""
-        return await asyncio.get_running_loop().run_in_executor(self._order_thread, make, self.lane)
+        return await self._run_on(self._order_thread, make, self.lane)
 
     def log(self, batch: Batch) -> Awaitable[int]:
         """Log a batch on the log thread, which begins at once; see `BatchWriter`."""
-        loop = asyncio.get_running_loop()
         if batch.duplicates:  # once: logging the group may be tried many times
-            loop.run_in_executor(self._log_thread, self.lane.note_duplicates, batch.duplicates)
-        return self._logged(batch, loop.run_in_executor(self._log_thread, self._log_batch, batch))
+            self._run_on(self._log_thread, self.lane.note_duplicates, batch.duplicates)
+        return self._logged(batch, self._run_on(self._log_thread, self._log_batch, batch))
 
     async def _logged(self, batch: Batch, attempt: asyncio.Future[tuple[float, int]]) -> int:
         while True:
@@ -133,7 +117,7 @@ class LaneWriter:
                 self._policy.ask()  # a commit frees log space
                 self._changed.set()
                 await asyncio.sleep(_ROOM_RETRY_S)
-                attempt = asyncio.get_running_loop().run_in_executor(self._log_thread, self._log_batch, batch)
+                attempt = self._run_on(self._log_thread, self._log_batch, batch)
         self._leave_out_of_room()
         self._account(batch, took_s)
         return segment
@@ -238,6 +222,11 @@ class LaneWriter:
         return median(self._syncs_s) if len(self._syncs_s) >= _SYNCS_MIN else 0.0
 
     @property
+    def commit_s(self) -> float:
+        """How long the commit under way takes already, in seconds; 0 when there is none."""
+        return self._commits.commit_s
+
+    @property
     def waiting_since_s(self) -> float | None:
         """Monotonic time of the oldest message that is only in the log; None when nothing waits."""
         return self._policy.first_s
@@ -249,25 +238,45 @@ class LaneWriter:
             DiskError, CorruptError: the lake or the log failed; what was acked is in the log.
         """
         try:
-            await self._flush_until_closed()
-        except StoreUnavailableError as error:
-            while not self._is_closing:  # called off, yet the feed may still have something for the log
-                self._changed.clear()
-                await self._changed.wait()
-            self._log.warning(
-                "sink.left_in_log",
-                messages=self.lane.waiting_messages,
-                error=str(error),
-                next_step="none: the next start brings it into the lake",
-            )
+            try:
+                await self._flush_until_closed()
+            except StoreUnavailableError as error:
+                while not self._is_closing:  # called off, yet the feed may still have something for the log
+                    self._changed.clear()
+                    await self._changed.wait()
+                self._log.warning(
+                    "sink.left_in_log",
+                    messages=self.lane.waiting_messages,
+                    error=str(error),
+                    next_step="none: the next start brings it into the lake",
+                )
+            try:
+                await self._run_on(self._log_thread, self.lane.close)
+            except OutOfRoomError as error:  # all is in files by now; only the mark of a graceful end is missing
+                self._log.warning("sink.closed_without_mark", error=str(error), next_step="none: nothing is lost")
         finally:
-            self._commits.close()
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._log_thread, self.lane.close)
-        except OutOfRoomError as error:  # all is in files by now; only the mark of a graceful end is missing
-            self._log.warning("sink.closed_without_mark", error=str(error), next_step="none: nothing is lost")
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of store, log and threads as they are, without waiting; what was acked is in the log.
+
+        How `run` ends, however it ends. By hand only for a writer that never ran. Safe to call twice.
+        """
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if self._store_wait is not None:
+            self._store_wait.call_off()
+        self._commits.close()
+        self._log_thread.submit(self.lane.abandon)  # behind what that thread is writing
         for thread in (self._order_thread, self._log_thread, self._commit_thread):
-            thread.shutdown()
+            thread.shutdown(wait=False)
+
+    def _run_on(self, thread: ThreadPoolExecutor, step: Callable[..., StepT], *args: object) -> asyncio.Future[StepT]:
+        """Begin a step on one of our threads."""
+        if self._has_ended:
+            raise TickLakeError(f"{self.name}: its writer has ended; see why in the log above, then start again")
+        return asyncio.get_running_loop().run_in_executor(thread, partial(step, *args))
 
     async def _flush_until_closed(self) -> None:
         while True:
@@ -291,17 +300,18 @@ class LaneWriter:
 
     async def _seal(self, seal: Callable[[], Segment | None]) -> None:
         """Seal the open segment on the log thread. It is encoded at once, and committed behind the one before."""
-        loop = asyncio.get_running_loop()
         async with self._sealing:
             if self._is_left:
                 raise StoreUnavailableError(
                     f"{self.name}: the store is down, the rest is in the log", reason=Answer.UNKNOWN
                 )
             oldest_s = self._policy.first_s
-            segment = await self._until_there_is_room(lambda: loop.run_in_executor(self._log_thread, seal))
+            segment = await self._until_there_is_room(lambda: self._run_on(self._log_thread, seal))
             self._policy.flushed(self._clock.monotonic_s())
             self._set_room(self.out_of_room_since_ns is None)
             if segment is None:
+                if not self._commits.is_busy:  # else the commit under way tells whether there is room
+                    self._leave_out_of_room()
                 return
             begin_s = self._clock.monotonic_s()
             await self._commits.add(segment, partial(self._commit, segment, begin_s, oldest_s))
@@ -309,9 +319,11 @@ class LaneWriter:
     async def _commit(self, segment: Segment, begin_s: float, oldest_s: float | None, encoded: EncodedSegment) -> None:
         """Commit the oldest sealed segment on the commit thread, and tell."""
         commit = partial(self.lane.commit, segment, encoded)
-        loop = asyncio.get_running_loop()
         try:
-            entry = await self._until_there_is_room(lambda: loop.run_in_executor(self._commit_thread, commit))
+            entry = await self._until_there_is_room(
+                lambda: self._run_on(self._commit_thread, commit),
+                on_failure=self._metrics.commit_total.labels("out_of_room").inc,
+            )
         except StoreUnavailableError:
             raise  # called off: the next start goes on with it
         except TickLakeError as error:
@@ -322,7 +334,9 @@ class LaneWriter:
         if self._after_commit is not None:
             await self._after_commit(segment.number)
 
-    async def _until_there_is_room(self, step: Callable[[], asyncio.Future[StepT]]) -> StepT:
+    async def _until_there_is_room(
+        self, step: Callable[[], asyncio.Future[StepT]], *, on_failure: Callable[[], object] = lambda: None
+    ) -> StepT:
         while True:
             try:
                 return await step()
@@ -330,7 +344,7 @@ class LaneWriter:
                 self._is_left = True
                 raise
             except OutOfRoomError as error:
-                self._metrics.commit_total.labels("out_of_room").inc()
+                on_failure()
                 self._enter_out_of_room(error)
                 await asyncio.sleep(_ROOM_RETRY_S)
 
@@ -355,40 +369,19 @@ class LaneWriter:
         row_count, file_bytes = sum(entry.rows.values()), sum(file.bytes for file in entry.files)
         if self._traces is not None:
             self._traces.committed(segment, rows=row_count, file_bytes=file_bytes, took_s=took_s, now_ns=now_ns)
-        counts = self.counts
-        counts.stored += entry.stored
-        counts.quarantined += entry.quarantined
-        counts.last_commit_ns = now_ns
-        counts.lag_s = max(0.0, self._clock.monotonic_s() - oldest_s) if oldest_s is not None else 0.0
+        lag_s = max(0.0, self._clock.monotonic_s() - oldest_s) if oldest_s is not None else 0.0
+        self.counts.add(entry, now_ns=now_ns, lag_s=lag_s)
         for table, rows in entry.rows.items():
-            counts.rows[table] = counts.rows.get(table, 0) + rows
             self._metrics.rows_stored_total.labels(table).inc(rows)
-        for table, rows in entry.quarantined_rows.items():
-            counts.quarantined_rows[table] = counts.quarantined_rows.get(table, 0) + rows
         for reason, rows in entry.reasons.items():
             self._metrics.messages_rejected_total.labels(self.name, reason).inc(rows)
         for file in entry.files:
-            counts.table_files[file.table] = counts.table_files.get(file.table, 0) + 1
             self._metrics.files_total.labels(file.table).inc()
             self._metrics.file_bytes_total.labels(file.table).inc(file.bytes)
         self._metrics.flush_seconds.labels(self.name).observe(took_s)
         self._metrics.flush_rows_total.labels(self.name).inc(row_count)
-        self._metrics.end_to_end_lag_seconds.labels(self.name).set(counts.lag_s)
+        self._metrics.end_to_end_lag_seconds.labels(self.name).set(lag_s)
         self._metrics.commit_total.labels("ok").inc()
         self._metrics.job_last_success_timestamp_seconds.labels("commit").set(now_ns / 1e9)
         level = self._log.warning if entry.quarantined_rows else self._log.info
-        level(
-            "sink.segment_committed",
-            segment=entry.segment,
-            incarnation=entry.incarnation,
-            first_sequence=entry.first_seq,
-            last_sequence=entry.last_seq,
-            messages=entry.received,
-            duplicates=entry.duplicates,
-            rows=entry.rows,
-            quarantined_rows=entry.quarantined_rows,
-            reasons=entry.reasons,
-            files=len(entry.files),
-            bytes=file_bytes,
-            took_ms=round(took_s * 1000, 1),
-        )
+        level("sink.segment_committed", **commit_facts(entry), bytes=file_bytes, took_ms=round(took_s * 1000, 1))

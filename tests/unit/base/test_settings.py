@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from ticklake.base.errors import ConfigError
-from ticklake.base.settings import Settings, load_settings, service_manager
+from ticklake.base.settings import Settings, load_settings, reload_settings, service_manager
 from ticklake.base.settings_explain import explain
 from ticklake.base.settings_groups import is_loopback
 
@@ -226,3 +226,38 @@ def test_the_service_manager_is_read_from_the_environment(monkeypatch: pytest.Mo
     monkeypatch.setenv("WATCHDOG_USEC", "soon")
     with pytest.raises(ConfigError, match="WATCHDOG_USEC"):
         service_manager()
+
+
+def test_a_table_of_the_environment_replaces_that_of_the_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write(
+        tmp_path,
+        '[tables."fx.quotes"]\nsubject = "fx.quotes"\n[tables."fx.quotes".columns]\nbid = "price"\nask = "price"\n'
+        '[tables."fx.other"]\nsubject = "fx.other"\n',
+    )
+    table = '{"fx.quotes": {"subject": "fx.q", "columns": {"bid": "float64"}}}'
+    monkeypatch.setenv("TICKLAKE_TABLES", table)
+    assert load_settings(config=config).tables == {
+        "fx.quotes": {"subject": "fx.q", "columns": {"bid": "float64"}},
+        "fx.other": {"subject": "fx.other"},
+    }
+
+
+def test_read_again_files_and_environment_are_new_and_the_command_line_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write(tmp_path, 'log_level = "info"\n')
+    settings = load_settings(config=config, nats__url="nats://flag:1", log_level=None)
+    write(tmp_path, 'log_level = "warning"\n[nats]\nurl = "nats://file:1"\n')
+    again = reload_settings(settings)
+    assert (again.log_level, again.nats.url) == ("warning", "nats://flag:1")
+    assert reload_settings(load_settings(config=config, log_level="debug")).log_level == "debug"
+    monkeypatch.setenv("TICKLAKE_LOG_LEVEL", "error")
+    assert reload_settings(again).log_level == "error"
+
+
+def test_the_flush_rule_says_that_it_counts_messages() -> None:
+    lines = {line.key: line for line in explain(Settings())}
+    for key in ("bronze.flush_rows", "gold.flush_rows"):
+        assert (lines[key].unit, "batch of rows counts once" in lines[key].doc) == ("messages", True)

@@ -213,3 +213,26 @@ def test_a_folder_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "lake")
     files.make_folder(f"{tmp_path}/lake/b/c")
     assert (tmp_path / "lake/b/c").is_dir()
+
+
+def test_a_folder_removed_by_hand_is_noticed_even_when_it_is_asked_for_itself(tmp_path: Path) -> None:
+    files = LocalFiles()
+    files.make_folder(f"{tmp_path}/lake/a")
+    shutil.rmtree(tmp_path / "lake")
+    files.make_folder(f"{tmp_path}/lake/a")
+    assert (tmp_path / "lake/a").is_dir()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_folder_that_cannot_be_opened_for_lack_of_descriptors_may_be_synced_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    files = LocalFiles()
+    with monkeypatch.context() as short:
+        short.setattr(os, "open", fail)
+        with pytest.raises(OutOfRoomError, match="nothing was lost"):
+            files.sync_folder(str(tmp_path))
+    files.sync_folder(str(tmp_path))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import google_crc32c
 import pytest
 
 from ticklake.base.errors import CorruptError, DiskError, OutOfRoomError
+from ticklake.files.local import LocalFiles
 from ticklake.lake.batch import EncodedFile, EncodedSegment
 from ticklake.lake.landing import LocalLanding
 from ticklake.lake.ledger import LedgerEntry, read_ledger
@@ -128,3 +131,49 @@ def test_rubbish_of_an_earlier_try_is_replaced(disk: CrashDisk) -> None:
     assert publisher.find_intent(7) is None
     entry = publisher.finish(publisher.decide(_encoded(), ENTRY, reached={}))
     assert len(entry.files) == 3
+
+
+def _real_publisher(root: Path, files: LocalFiles) -> Publisher:
+    for folder in ("data", "staging"):
+        files.make_folder(f"{root}/{folder}")
+    landing = LocalLanding(files, f"{root}/data", writer="w")
+    return Publisher(files, landing=landing, staging_root=f"{root}/staging", writer="w")
+
+
+def _commit(publisher: Publisher, segment: int) -> None:
+    entry = replace(ENTRY, segment=segment)
+    files = tuple(replace(file, name=f"part-{segment}.parquet") for file in _encoded().files)
+    publisher.finish(publisher.decide(replace(_encoded(), files=files), entry, reached={}))
+
+
+def test_a_partition_removed_by_hand_is_made_anew_by_the_next_commit(tmp_path: Path) -> None:
+    publisher = _real_publisher(tmp_path, LocalFiles())
+    _commit(publisher, 7)
+    shutil.rmtree(tmp_path / "data" / "bronze")
+    _commit(publisher, 8)
+    assert [path.name for path in (tmp_path / "data").rglob("bronze/**/*.parquet")] == ["part-8.parquet"] * 2
+
+
+def test_a_partition_removed_in_the_middle_of_a_commit_is_no_damage(tmp_path: Path) -> None:
+    class Tidied(LocalFiles):
+        """Somebody removes empty folders at the worst moment, once."""
+
+        left = 1
+
+        def link(self, source: str, target: str) -> None:
+            if self.left:
+                self.left -= 1
+                Path(target).parent.rmdir()
+            super().link(source, target)
+
+    _commit(_real_publisher(tmp_path, Tidied()), 7)
+    assert len(list((tmp_path / "data").rglob("*.parquet"))) == 3
+
+
+def test_a_staged_file_that_is_gone_is_still_named_as_such(tmp_path: Path) -> None:
+    publisher = _real_publisher(tmp_path, LocalFiles())
+    intent = publisher.decide(_encoded(), ENTRY, reached={})
+    for path in (tmp_path / "staging").rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(CorruptError, match="yet gone"):
+        publisher.finish(intent)

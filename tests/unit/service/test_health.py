@@ -55,6 +55,7 @@ SICK = {
     "disk_low": replace(WELL, disk=replace(WELL.disk, free_bytes=9, low_since_ns=NOW - S)),
     "wal_sync_stale": with_lane(unsynced_since_ns=NOW - 11 * S),
     "consumer_stalled": with_lane(pending=1, last_message_ns=NOW - 31 * S),
+    "commit_failing": with_lane(commit_s=31.0),
     "backlog": with_lane(oldest_unflushed_s=121.0),
     "stream_regressed": replace(WELL, alarms=(Alarm("stream_regressed", "born again", NOW - S, "look"),)),
     "out_of_room": replace(WELL, alarms=(Alarm("out_of_room", "full", NOW - S, "free space"),)),
@@ -62,7 +63,6 @@ SICK = {
         code: replace(WELL, alarms=(Alarm(code, "a part says so", NOW - S, "look"),))
         for code in (
             "clock_skew",
-            "commit_failing",
             "quarantine_flood",
             "slow_disk",
             "storage_denied",
@@ -104,6 +104,7 @@ def test_a_hanging_log_makes_us_not_live() -> None:
         with_lane(pending=1_000_000),
         with_lane(pending=None, last_message_ns=None),
         with_lane(oldest_unflushed_s=120.0),
+        with_lane(commit_s=30.0),
     ],
 )
 def test_at_the_limit_is_within_it(status: Status) -> None:
@@ -123,6 +124,12 @@ def test_a_pause_for_lack_of_room_is_not_reported_as_a_stall() -> None:
     status = with_lane(pending=5, last_message_ns=NOW - 600 * S)
     full = replace(status, alarms=(Alarm("out_of_room", "full", NOW - 600 * S, "free space"),))
     assert codes(readiness(full, NOW)) == ["out_of_room"]
+
+
+def test_a_commit_that_waits_for_a_known_reason_is_told_by_that_reason() -> None:
+    status = with_lane(commit_s=600.0)
+    away = replace(status, alarms=(Alarm("storage_unavailable", "away", NOW - 600 * S, "look at the store"),))
+    assert codes(readiness(away, NOW)) == ["storage_unavailable"]
 
 
 def test_recovery_is_reported_with_its_progress() -> None:
