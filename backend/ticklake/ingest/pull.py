@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
+from ticklake.base.clock import Clock
 from ticklake.ingest.intake import Intake
 from ticklake.ingest.wire import Wire
 
 HEARTBEAT_S = 5.0
+SILENCE_S = 2.5 * HEARTBEAT_S
 _EXPIRES_S = 30.0
 _NS = 1_000_000_000
 _WINDOW_MESSAGES = (256, 20_000)  # more would not drain within the grace time on a slow disk
@@ -26,10 +28,13 @@ class PullSession:
         asked: messages asked for that have not come yet.
     """
 
-    def __init__(self, wire: Wire, intake: Intake, *, stream: str, consumer: str, inbox: str) -> None:
+    def __init__(self, wire: Wire, intake: Intake, *, stream: str, consumer: str, inbox: str, clock: Clock) -> None:
         self.asked = 0
         self._wire = wire
         self._intake = intake
+        self._clock = clock
+        self._heard_s = clock.monotonic_s()  # when a frame came, or we asked
+        self._frames = intake.frames
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = inbox
         self._requests = 0
@@ -51,7 +56,18 @@ class PullSession:
         self._requests += 1
         ask = {"batch": batch, "expires": int(_EXPIRES_S * _NS), "idle_heartbeat": int(HEARTBEAT_S * _NS)}
         self.asked += batch
+        self._heard_s = self._clock.monotonic_s()
         await self._wire.publish(self._subject, msgspec.json.encode(ask), reply=f"{self._inbox}.{self._requests}")
+
+    def patience_s(self) -> float | None:
+        """How much longer the server may be silent, 0 when it was for too long; None: we asked for nothing.
+
+        A wake that brings no frame changes nothing.
+        """
+        now_s = self._clock.monotonic_s()
+        if self._intake.frames != self._frames:
+            self._frames, self._heard_s = self._intake.frames, now_s
+        return max(0.0, self._heard_s + SILENCE_S - now_s) if self.asked else None
 
     def read_statuses(self) -> str | None:
         """Handle the answers that are not messages. Gives the reason when the consumer must be made anew."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ticklake.ingest.intake import Intake
 from ticklake.ingest.pull import PullSession, parse_status
+from ticklake.testing.clock import ManualClock
 
 
 class Asked:
@@ -40,7 +41,7 @@ class Asked:
 
 def session() -> tuple[PullSession, Asked, Intake]:
     wire, intake = Asked(), Intake(inbox_prefix=b"_I.x")
-    return PullSession(wire, intake, stream="S", consumer="c", inbox="_I.x"), wire, intake
+    return PullSession(wire, intake, stream="S", consumer="c", inbox="_I.x", clock=ManualClock()), wire, intake
 
 
 @pytest.mark.parametrize(
