@@ -308,8 +308,7 @@ class StreamFeed:
         if position.sequence and stream.first_sequence <= position.sequence <= stream.last_sequence:
             at_position = await self._api.message(self._stream, position.sequence)
         resume = decide(
-            sequence=position.sequence,
-            server_ns=position.server_ns,
+            position=position,
             known_created_ns=self._writer.lane.incarnation.created_ns,
             stream=stream,
             at_position=at_position,
@@ -320,6 +319,9 @@ class StreamFeed:
             self._log.warning(
                 "ingest.stream_dropped_unread", first_sequence=first, last_sequence=last, messages=last - first + 1
             )
+        if resume.doubled is not None:
+            first, last = resume.doubled
+            self._log.error("ingest.read_again", first_sequence=first, last_sequence=last, may_be_stored="twice")
         if resume.finding is Finding.HOLE and can_expire:
             self._log.warning("ingest.position_deleted", sequence=position.sequence)
         if resume.finding in NEW_INCARNATION:
@@ -329,7 +331,7 @@ class StreamFeed:
                 after=resume.after_sequence,
                 after_server_ns=resume.after_server_ns,
                 known_below=0
-                if resume.finding is Finding.RECREATED
+                if resume.start_sequence is not None
                 else min(position.sequence, stream.last_sequence + 1),
             )
         return resume

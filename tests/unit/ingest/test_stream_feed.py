@@ -1,4 +1,4 @@
-"""The feed and its brakes: silence is noticed whoever wakes it meanwhile."""
+"""One feed on a model of the server: silence, and a server that came back with less and earlier."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.crash.mill import DATA
-from tests.unit.sink.test_writer import new_writer, until
+from tests.unit.sink.test_writer import new_writer, stored, until
 
 from ticklake.base.metrics import Metrics
 from ticklake.ingest.pull import SILENCE_S
 from ticklake.ingest.stream_feed import StreamFeed
 from ticklake.lake.ledger import read_ledger
 from ticklake.sink.writer import LaneWriter
-from ticklake.testing.clock import ManualClock
+from ticklake.testing.clock import NS_PER_S, ManualClock
 from ticklake.testing.disk import CrashDisk
 from ticklake.testing.jetstream import FakeJetStream
 
@@ -115,3 +115,59 @@ async def test_only_the_end_of_a_hold_wakes_the_feed(wakes: int) -> None:
         writer.hold(False)
     assert len(woken) == wakes
     writer.lane.close()
+
+
+def lose_the_tail_and_step_back(server: FakeJetStream, clock: ManualClock, lost: int) -> None:
+    """The power goes while nobody reads; the server comes back with less, and earlier."""
+    server.lose_tail(STREAM, lost)
+    clock.set_wall_ns(clock.wall_ns() - 10 * NS_PER_S)
+
+
+async def test_new_messages_of_a_server_whose_clock_went_back_are_stored_though_older_than_our_position() -> None:
+    disk, server_clock = CrashDisk(), ManualClock()
+    server = FakeJetStream(server_clock)
+    server.create_stream(STREAM, "model.>")
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock):
+        for number in range(1, 6):
+            server_clock.advance(1)
+            server.add(STREAM, "model.a", b'{"id":%d}' % number)
+        await until(lambda: writer.counts.received == 5, "five messages are in the log")
+    lose_the_tail_and_step_back(server, server_clock, 2)
+    for number in (14, 15, 16):
+        server_clock.advance(1)
+        server.add(STREAM, "model.a", b'{"id":%d}' % number)
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock) as feed:
+        await until(lambda: writer.counts.received == 6, "all of the stream was read")
+        assert feed.state.alarm == "sequence_reused after sequence 5 of incarnation 1"
+    assert stored(disk) == [1, 1, 2, 2, 3, 3, 4, 5, 14, 15, 16], "nothing is lost; what the server kept is there twice"
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock) as feed:
+        assert feed.state.alarm == "", "the new life is known"
+        server.add(STREAM, "model.a", b'{"id":17}')
+        await until(lambda: writer.counts.received == 1, "reading goes on behind it")
+    assert stored(disk)[-4:] == [14, 15, 16, 17]
+
+
+async def test_a_work_queue_whose_clock_went_back_drops_no_new_message_as_a_duplicate() -> None:
+    disk, server_clock = CrashDisk(), ManualClock()
+    server = FakeJetStream(server_clock)
+    server.create_stream(STREAM, "model.>", retention="workqueue")
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock):
+        for number in range(1, 6):
+            server_clock.advance(1)
+            server.add(STREAM, "model.a", b'{"id":%d}' % number)
+        await until(lambda: writer.counts.received == 5, "five messages are in the log")
+    lose_the_tail_and_step_back(server, server_clock, 2)
+    server.drop_consumer(STREAM)  # the server remembers it no better than the messages
+    for number in (14, 15, 16):
+        server_clock.advance(1)
+        server.add(STREAM, "model.a", b'{"id":%d}' % number)
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock) as feed:
+        await until(lambda: writer.counts.received == 3, "three more came")
+        assert feed.state.alarm == "sequence_reused after sequence 5 of incarnation 1"
+    assert (stored(disk), writer.counts.duplicates) == ([1, 2, 3, 4, 5, 14, 15, 16], 0)
+    assert server.pending_acks(STREAM) == 0
