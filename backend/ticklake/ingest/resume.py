@@ -62,14 +62,18 @@ def decide(
 
     Args:
         position: last message that is durable with us.
-        known_created_ns: creation time of the stream when we read it; 0 when we never did.
+        known_created_ns: creation time of the stream when we read it; 0 when we never did, or a repair lost it.
         stream: the stream now.
         at_position: the message the server holds at our sequence, None if it holds none (or the sequence is 0).
     """
     sequence, server_ns = position.sequence, position.server_ns
+    is_same = at_position is not None and _is_at(at_position, position)
+    is_known = known_created_ns == stream.created_ns
+    if known_created_ns == 0:  # of a stream that is not younger than what we hold of it, a repaired log tells enough
+        is_known = is_same or 0 < stream.created_ns <= server_ns
     before_first = max(stream.first_sequence - 1, 0)  # what expired before we came was never ours to lose
-    if known_created_ns == 0 or known_created_ns != stream.created_ns:
-        finding = Finding.FIRST if known_created_ns == 0 else Finding.RECREATED
+    if not is_known:
+        finding = Finding.RECREATED if known_created_ns or server_ns else Finding.FIRST
         return Resume(finding, start_sequence=1, start_ns=None, after_sequence=before_first, after_server_ns=0)
     if server_ns == 0:  # a life of the stream that was opened and not read yet
         return Resume(Finding.SAME, sequence + 1, start_ns=None, after_sequence=sequence, after_server_ns=0)
@@ -77,7 +81,7 @@ def decide(
         return Resume(Finding.SAME, None, server_ns + 1, after_sequence=-1, after_server_ns=server_ns)
     if stream.last_sequence < sequence:
         return Resume(Finding.REGRESSED, None, server_ns + 1, after_sequence=-1, after_server_ns=server_ns)
-    if at_position is not None and _is_at(at_position, position):
+    if is_same:
         return Resume(Finding.SAME, sequence + 1, None, sequence, server_ns)
     if at_position is not None and at_position.server_ns > server_ns:
         return Resume(Finding.REUSED, None, server_ns + 1, after_sequence=-1, after_server_ns=server_ns)

@@ -86,6 +86,16 @@ def test_a_single_deleted_message_at_our_position_is_a_hole() -> None:
     assert look(at_ns=None) == Resume(Finding.HOLE, None, 500, 10, 500)
 
 
+def test_a_repaired_log_that_forgot_when_the_stream_was_made_is_told_by_what_it_holds() -> None:
+    assert look(known=0, server_ns=500, created_ns=400) == Resume(Finding.SAME, 11, None, 10, 500)
+    assert look(known=0, created_ns=CREATED_NS) == Resume(Finding.SAME, 11, None, 10, 500), "the very message is there"
+    assert look(known=0, at_ns=None, created_ns=400, first_sequence=11).finding is Finding.EXPIRED
+    assert look(known=0, at_ns=501, created_ns=400).finding is Finding.REUSED
+    assert look(known=0, at_ns=None, created_ns=400, last_sequence=9).finding is Finding.REGRESSED
+    younger = look(known=0, at_ns=501, created_ns=501)
+    assert younger == Resume(Finding.RECREATED, 1, None, 0, 0), "made after our last message"
+
+
 def test_each_finding_has_its_consequence() -> None:
     assert {Finding.FIRST} == NEW_INCARNATION - ALARMS
     assert ALARMS <= NEW_INCARNATION
