@@ -20,6 +20,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.limits_bytes: list[int | None] = []
 
     async def wait_connected(self, timeout_s: float) -> bool:
         return True
@@ -30,7 +31,9 @@ class Asked:
     async def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
         assert subject == "$JS.API.CONSUMER.MSG.NEXT.S.c"
         assert reply.startswith("_I.x.")
-        self.batches.append(msgspec.json.decode(payload)["batch"])
+        ask = msgspec.json.decode(payload)
+        self.batches.append(ask["batch"])
+        self.limits_bytes.append(ask.get("max_bytes"))
 
     async def attach(self, subject: str, intake: Intake) -> int:
         raise AssertionError("attached by the feed")
@@ -104,6 +107,26 @@ async def test_an_expired_request_gives_its_messages_back_and_a_heartbeat_nothin
     assert wire.batches == [256, 200]
     intake.add(b"_I.x.2", b"", b"NATS/1.0 404 No Messages\r\n\r\n", b"")
     assert (pull.read_statuses(), pull.asked) == (None, 0)
+
+
+async def test_a_message_that_is_larger_than_a_request_may_bring_is_asked_for_alone() -> None:
+    pull, wire, intake = session()
+    await pull.top_up()
+    assert wire.limits_bytes == [32 * 1024 * 1024], "256 messages of 8 MiB would be 2 GiB"
+    pull.received(6, 6_000)
+    intake.add(
+        b"_I.x.1",
+        b"",
+        b"NATS/1.0 409 Message Size Exceeds MaxBytes\r\nNats-Pending-Messages: 250\r\nNats-Pending-Bytes: 9\r\n\r\n",
+        b"",
+    )
+    assert (pull.read_statuses(), pull.asked) == (None, 0), "the rest of the request is given back"
+    await pull.top_up()
+    assert (wire.batches[1], wire.limits_bytes[1]) == (1, None), "whatever its size"
+    assert wire.limits_bytes[2:] == [32 * 1024 * 1024]
+    assert pull.asked == sum(wire.batches[1:])
+    await pull.top_up()
+    assert len(wire.batches) == 3
 
 
 @pytest.mark.parametrize(
