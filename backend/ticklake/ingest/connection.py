@@ -16,7 +16,7 @@ from ticklake.base.settings_groups import NatsSettings
 
 SERVER_VERSION_MIN = (2, 10)
 
-_CONNECT_TIMEOUT_S = 5
+CONNECT_TIMEOUT_S = 5  # a server
 _RECONNECT_WAIT_S = 0.5
 _PING_INTERVAL_S = 4  # with two outstanding pings a dead line is noticed within 12 s
 _PINGS_OUTSTANDING_MAX = 2
@@ -62,7 +62,7 @@ def connect_options(settings: NatsSettings, callbacks: Callbacks, *, name: str) 
         "disconnected_cb": callbacks.on_disconnect,
         "reconnected_cb": callbacks.on_reconnect,
         "closed_cb": callbacks.on_closed,
-        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "connect_timeout": CONNECT_TIMEOUT_S,
         "reconnect_time_wait": _RECONNECT_WAIT_S,
         "max_reconnect_attempts": -1,
         "ping_interval": _PING_INTERVAL_S,
