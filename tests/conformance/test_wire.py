@@ -333,3 +333,29 @@ async def test_a_stream_that_is_not_there_is_waited_for_with_growing_patience(tm
             await running.stored(1)
         assert len([subject for subject in asked if "STREAM.INFO" in subject]) <= 6, "no hot loop"
     assert_exactly(tmp_path, [b"at last"])
+
+
+@pytest.mark.parametrize("retention", ["limits", "workqueue"])
+async def test_a_stream_made_anew_while_we_make_our_consumer_is_read_from_its_start(
+    retention: str, tmp_path: Path
+) -> None:
+    """The consumer would stand at the position of the old stream, in the new one."""
+    before, after = texts("before", 10), texts("after", 20)
+    async with open_world("real", tmp_path, retention=retention) as world:
+        await world.publish(*before)
+        async with rig(tmp_path, world.bus) as running:
+            await running.stored(10)
+        request = world.bus.tap.wire.request
+
+        async def overtaken(subject: str, payload: bytes) -> bytes:
+            if subject.startswith(("$JS.API.CONSUMER.CREATE.", "$JS.API.CONSUMER.INFO.")):
+                world.bus.tap.wire.request = request  # type: ignore[method-assign]
+                await world.recreate()
+                await world.publish(*after)
+            return await request(subject, payload)
+
+        world.bus.tap.wire.request = overtaken  # type: ignore[method-assign]
+        async with rig(tmp_path, world.bus) as running:
+            await running.stored(20)
+            assert running.state.alarm == "stream_recreated after sequence 10 of incarnation 1"
+    assert_exactly(tmp_path, before + after, duplicates=0)

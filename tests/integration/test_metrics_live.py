@@ -46,6 +46,7 @@ STILL: dict[str, dict[str, str]] = {
     "ticklake_ingest_missing_total": MARKET,
     "ticklake_ingest_redelivered_total": MARKET,
     "ticklake_ingest_core_dropped_total": MARKET,
+    "ticklake_ingest_core_gap_seconds_total": MARKET,
     "ticklake_ingest_out_of_room_total": {},
     "ticklake_ingest_consumer_pending": MARKET,
     "ticklake_ingest_consumer_ack_pending": MARKET,

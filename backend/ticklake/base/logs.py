@@ -8,14 +8,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
-from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import msgspec
 import structlog
 from structlog.typing import Processor
 
-from ticklake.base.clock import Clock, SystemClock
+from ticklake.base.clock import Clock, SystemClock, format_time
 from ticklake.base.redact import LOOKED_AT_CHARS_MAX, MASK, is_secret_name, redact_text, redact_traceback, spellings
 from ticklake.base.settings import LogFormat, LogLevel
 
@@ -126,12 +125,6 @@ def render_json(_logger: Any, _method: str, event: Event) -> str:
     """Processor: one JSON object, `time`, `level` and `event` first."""
     first = {key: event[key] for key in ("time", "level", "event") if key in event}
     return msgspec.json.encode(first | dict(event), enc_hook=repr).decode()
-
-
-def format_time(wall_ns: int) -> str:
-    """RFC 3339, UTC, nanoseconds: `2024-12-16T14:30:12.000000001Z`."""
-    seconds, fraction_ns = divmod(wall_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction_ns:09d}Z"
 
 
 class _TimeStamp:

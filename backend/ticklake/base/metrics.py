@@ -103,6 +103,11 @@ class Metrics:
         self.core_dropped_total = self._counter(
             "ingest_core_dropped", "Core NATS messages the client dropped before we saw them.", lane
         )
+        self.core_gap_seconds_total = self._counter(
+            "ingest_core_gap_seconds",
+            "Time without the core NATS subscriptions; what was sent meanwhile is lost.",
+            lane,
+        )
         self.out_of_room_total = self._counter("ingest_out_of_room", "Times intake paused for lack of disk space.", [])
         self.consumer_pending = self._gauge("ingest_consumer_pending", "Messages waiting at the server.", lane)
         self.consumer_ack_pending = self._gauge(
@@ -181,6 +186,7 @@ class Metrics:
             self.missing_total,
             self.redelivered_total,
             self.core_dropped_total,
+            self.core_gap_seconds_total,
             self.flush_rows_total,
         ):
             counter.labels(lane)

@@ -16,8 +16,7 @@ from typing import Final
 
 import google_crc32c
 
-from ticklake.base.clock import Clock
-from ticklake.base.logs import format_time
+from ticklake.base.clock import Clock, format_time
 from ticklake.base.settings import Settings
 from ticklake.base.version import __version__
 from ticklake.cli.finding import Finding, Grade, grade

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import pyarrow as pa
 import typer
 
+from ticklake.base.clock import format_time
 from ticklake.base.errors import CheckFailedError, UsageError
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, StateOption, find_place
@@ -167,8 +167,4 @@ def _shown(holding: Holding, label: str) -> dict[str, Any]:
 
 
 def _moment(event_ns: int | None) -> str | None:
-    """ISO 8601 with all nine digits."""
-    if event_ns is None:
-        return None
-    seconds, rest_ns = divmod(event_ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
+    return None if event_ns is None else format_time(event_ns)

@@ -68,11 +68,13 @@ def repair(
         show_rows([], output, columns=["lane", "segment"])
         return
     lock = FolderLock.acquire(str(state_dir), clock=SystemClock())
+    repairs: list[tuple[str, SegmentRepair]] = []
     try:
-        repairs = [(lane, fixed) for lane in _lanes(state_dir) for fixed in repair_folder(LocalFiles(), lane)]
-    finally:
+        for lane in _lanes(state_dir):
+            repairs += [(lane, fixed) for fixed in repair_folder(LocalFiles(), lane)]
+    finally:  # what was lost in one lane is told also when the next one cannot be repaired
         lock.release()
-    show_rows([_repaired(lane, fixed) for lane, fixed in repairs], output)
+        show_rows([_repaired(lane, fixed) for lane, fixed in repairs], output)
     if not repairs:
         typer.echo("nothing to repair", err=True)
 

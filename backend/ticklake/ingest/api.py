@@ -79,12 +79,6 @@ def parse_time_ns(text: str) -> int:
     return seconds * _NS + int(digits.ljust(9, "0") if digits else 0)
 
 
-def format_time(time_ns: int) -> str:
-    """UTC ns -> RFC 3339 with nine fraction digits. Exact."""
-    seconds, fraction = divmod(time_ns, _NS)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
-
-
 class JetStreamApi:
     """Calls over a wire.
 

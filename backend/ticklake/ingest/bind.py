@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from ticklake.base.errors import UnavailableError
 from ticklake.ingest.api import JetStreamApi, Retention, StreamFacts
 from ticklake.ingest.consumer import EXPLICIT_ACK_WAIT_S, explicit_consumer, position_consumer
 from ticklake.ingest.resume import Resume
@@ -49,19 +50,31 @@ async def bind_consumer(
         is_late: acks wait for the commit.
 
     Raises:
-        UnavailableError: the server does not answer, or refuses.
+        UnavailableError: the server does not answer, or refuses, or the stream is another one by now.
     """
     is_filtered = not set(stream.subjects) <= set(subjects)
     wanted = subjects if is_filtered else None
-    if stream.retention is not Retention.LIMITS:
+    is_explicit = stream.retention is not Retention.LIMITS
+    takes_acks = True
+    if is_explicit:
         ack_wait_s = await _find_explicit(api, name, stream.name, subjects=wanted, is_late=is_late)
-        return Binding(is_explicit=True, is_filtered=True, takes_acks=True, ack_wait_s=ack_wait_s)
-    begin = resume.start_sequence
-    takes_acks = is_late or begin is None or stream.last_sequence - max(begin, stream.first_sequence) < FAR_BEHIND
-    config, ack_wait_s = position_consumer(name, resume, subjects=wanted, is_late=is_late, takes_acks=takes_acks)
-    await api.delete_consumer(stream.name, name)
-    await api.create_consumer(stream.name, config)
-    return Binding(is_explicit=False, is_filtered=is_filtered, takes_acks=takes_acks, ack_wait_s=ack_wait_s)
+    else:
+        begin = resume.start_sequence
+        takes_acks = is_late or begin is None or stream.last_sequence - max(begin, stream.first_sequence) < FAR_BEHIND
+        config, ack_wait_s = position_consumer(name, resume, subjects=wanted, is_late=is_late, takes_acks=takes_acks)
+        await api.delete_consumer(stream.name, name)
+        await api.create_consumer(stream.name, config)
+    await _check_same(api, stream)
+    return Binding(
+        is_explicit=is_explicit, is_filtered=is_explicit or is_filtered, takes_acks=takes_acks, ack_wait_s=ack_wait_s
+    )
+
+
+async def _check_same(api: JetStreamApi, before: StreamFacts) -> None:
+    """The stream may have been made anew since we looked; then our place in it means nothing."""
+    now = await api.stream(before.name)
+    if now.created_ns != before.created_ns or now.last_sequence < before.last_sequence:
+        raise UnavailableError(f"stream {before.name} was made anew while we made our consumer; looking at it again")
 
 
 async def _find_explicit(

@@ -16,15 +16,9 @@ from ticklake.base.metrics import Metrics
 from ticklake.base.redact import redact_url
 from ticklake.base.settings_groups import NatsSettings
 from ticklake.ingest.client import LakeClient, PlaintextRefusedError
-from ticklake.ingest.connection import (
-    INBOX_PREFIX,
-    SERVER_VERSION_MIN,
-    Callbacks,
-    connect_options,
-    servers,
-    wants_tls,
-)
+from ticklake.ingest.connection import INBOX_PREFIX, SERVER_VERSION_MIN, Callbacks
 from ticklake.ingest.core_feed import CoreFeed
+from ticklake.ingest.dial import connect_once, words
 from ticklake.ingest.intake import Intake
 from ticklake.ingest.look import LOOK_EVERY_S
 from ticklake.ingest.stream_feed import StreamFeed
@@ -68,7 +62,6 @@ class NatsBus:
         self._server_version: str | None = None
         self._reconnects = 0
         self._since_ns = clock.wall_ns()
-        self._last_error: Exception | None = None
         self._feeds: list[StreamFeed] = []
         self._looked_s = 0.0
         self._is_closing = asyncio.Event()
@@ -182,25 +175,12 @@ class NatsBus:
             UnavailableError: nobody answers, or the server refuses us.
             ConfigError: the server is too old, or a key file is unusable.
         """
-        client = LakeClient(require_tls=wants_tls(self._settings), fast_lane=self._settings.fast_lane)
         callbacks = Callbacks(self._on_error, self._on_disconnect, self._on_reconnect, self._on_closed)
-        name = f"ticklake@{socket.gethostname()}"
-        options = connect_options(self._settings, callbacks, name=name)
-        self._last_error = None
         try:
-            async with asyncio.timeout(_REQUEST_TIMEOUT_S * len(servers(self._settings)) + _REQUEST_TIMEOUT_S):
-                # The first connection must not heal in the background: its failure is an answer to the caller.
-                await client.connect(**(options | {"max_reconnect_attempts": 1}))
-        except (nats.errors.Error, OSError, TimeoutError) as error:
-            await client.close()
-            reason = self._last_error or error  # the last try says more than "none"
-            said = redact_url(str(reason)) or type(reason).__name__
-            self._refusal = said if _is_refusal(reason) else ""
-            raise UnavailableError(
-                f"cannot connect to NATS at {redact_url(self._settings.url)}: {said}; "
-                "is the server running, are address and credentials right?"
-            ) from error
-        client.options["max_reconnect_attempts"] = -1
+            client = await connect_once(self._settings, callbacks, name=f"ticklake@{socket.gethostname()}")
+        except UnavailableError as error:
+            self._refusal = words(error.__cause__) if _is_refusal(error.__cause__) else ""
+            raise
         version = client.connected_server_version
         if (version.major, version.minor) < SERVER_VERSION_MIN:
             await client.close()
@@ -279,9 +259,7 @@ class NatsBus:
                 self._log.debug("ingest.look_failed", feed=feed.name, error=str(error))
 
     async def _on_error(self, error: Exception) -> None:
-        if isinstance(error, nats.errors.Error) or not isinstance(self._last_error, nats.errors.Error):
-            self._last_error = error  # what the server said tells more than how the line broke after it
-        self._log.warning("ingest.nats_error", error=redact_url(str(error)) or type(error).__name__)
+        self._log.warning("ingest.nats_error", error=words(error))
 
     async def _on_disconnect(self) -> None:
         self._mark(connected=False)
@@ -310,7 +288,7 @@ class NatsBus:
                 intake.arrived.set()  # the feeds look at the generation at once
 
 
-def _is_refusal(error: Exception) -> bool:
+def _is_refusal(error: BaseException | None) -> bool:
     """Whether the server is there and will not have us, which no waiting mends."""
     if isinstance(error, PlaintextRefusedError | ssl.SSLError):
         return True

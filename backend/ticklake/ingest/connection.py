@@ -16,7 +16,7 @@ from ticklake.base.settings_groups import NatsSettings
 
 SERVER_VERSION_MIN = (2, 10)
 
-_CONNECT_TIMEOUT_S = 5
+CONNECT_TIMEOUT_S = 5  # a server
 _RECONNECT_WAIT_S = 0.5
 _PING_INTERVAL_S = 4  # with two outstanding pings a dead line is noticed within 12 s
 _PINGS_OUTSTANDING_MAX = 2
@@ -62,7 +62,7 @@ def connect_options(settings: NatsSettings, callbacks: Callbacks, *, name: str) 
         "disconnected_cb": callbacks.on_disconnect,
         "reconnected_cb": callbacks.on_reconnect,
         "closed_cb": callbacks.on_closed,
-        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "connect_timeout": CONNECT_TIMEOUT_S,
         "reconnect_time_wait": _RECONNECT_WAIT_S,
         "max_reconnect_attempts": -1,
         "ping_interval": _PING_INTERVAL_S,
@@ -74,39 +74,37 @@ def connect_options(settings: NatsSettings, callbacks: Callbacks, *, name: str) 
         options["tls"] = _tls_context(settings)
         options["tls_handshake_first"] = settings.tls_first
     if settings.creds_file is not None:
-        path = _secret_file(settings.creds_file, "nats.creds_file")
-        _check_credentials(path)
-        options["user_credentials"] = str(path)
+        _check_credentials(settings.creds_file, _secret_content(settings.creds_file, "nats.creds_file"))
+        options["user_credentials"] = str(settings.creds_file)
     if settings.nkey_file is not None:
-        path = _secret_file(settings.nkey_file, "nats.nkey_file")
-        _check_seed(path)
-        options["nkeys_seed"] = str(path)
+        _check_seed(settings.nkey_file, _secret_content(settings.nkey_file, "nats.nkey_file"))
+        options["nkeys_seed"] = str(settings.nkey_file)
     if settings.user is not None:
         options["user"] = settings.user
         options["password"] = settings.password.get_secret_value() if settings.password else ""
     return options
 
 
-def _secret_file(path: Path, key: str) -> Path:
+def _secret_content(path: Path, key: str) -> bytes:
     try:
         mode = path.stat().st_mode
+        content = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{key}: {path}: {error.strerror}; give the path of a readable file") from error
     if mode & 0o077:
         raise ConfigError(f"{key}: {path} can be read by others (mode {mode & 0o777:03o}); run chmod 600 {path}")
-    return path
+    return content
 
 
-def _check_seed(path: Path) -> None:
+def _check_seed(path: Path, content: bytes) -> None:
     """Look before the client does: it would report a bad seed as a lost server. The text never shows the content."""
     try:
-        nkeys.from_seed(bytearray(path.read_bytes().strip())).wipe()
-    except (OSError, ValueError, nkeys.NkeysError):
+        nkeys.from_seed(bytearray(content.strip())).wipe()
+    except (ValueError, nkeys.NkeysError):
         raise ConfigError(f"nats.nkey_file: {path} holds no seed; give a file with the line that begins SU") from None
 
 
-def _check_credentials(path: Path) -> None:
-    content = path.read_bytes()
+def _check_credentials(path: Path, content: bytes) -> None:
     if b"BEGIN NATS USER JWT" not in content or b"BEGIN USER NKEY SEED" not in content:
         raise ConfigError(f"nats.creds_file: {path} holds no credentials; give the .creds file with JWT and seed")
 

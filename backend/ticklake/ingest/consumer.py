@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ticklake.ingest.api import format_time
+from ticklake.base.clock import format_time
 from ticklake.ingest.resume import Resume
 
 _NS: Final = 1_000_000_000

@@ -55,6 +55,7 @@ class CoreFeed:
         self._sync_interval_s = sync_interval_s
         self._intake = Intake(bytes_max=_WAITING_BYTES_MAX)
         self._counted = 0  # of the dropped
+        self._gap_since_s: float | None = None  # not counted yet since then; None: subscribed, or never was
         self._is_closing = False
         self._state = FeedState(mode="core")
         self._log = structlog.get_logger().bind(lane=writer.name)
@@ -71,7 +72,9 @@ class CoreFeed:
 
     async def run(self) -> None:
         """Subscribe, and log what comes, until closed. A new connection subscribes anew."""
+        self._writer.on_room(self._intake.arrived.set)
         while not self._is_closing:
+            self._count_gap()
             if not await self._wire.wait_connected(_LOOK_S):
                 self._state = replace(self._state, is_bound=False, problem="waiting for the connection")
                 continue
@@ -80,14 +83,17 @@ class CoreFeed:
                 for subject in self._subjects:
                     numbers.append(await self._wire.attach(subject, self._intake))  # noqa: PERF401 - all or those so far
                 self._state = replace(self._state, is_bound=True, problem="")
+                self._count_gap(is_over=True)
                 await self._take_until_changed(generation)
+                self._gap_since_s = self._clock.monotonic_s()
             except UnavailableError as error:
                 self._state = replace(self._state, is_bound=False, problem=str(error))
                 await asyncio.sleep(_LOOK_S)
             finally:
                 for number in numbers:
                     await self._wire.detach(number)
-        await self._log_waiting()
+        self._count_gap()
+        await self._log_waiting(is_last=True)
 
     async def _take_until_changed(self, generation: int) -> None:
         while not self._is_closing and self._wire.generation == generation:
@@ -104,11 +110,20 @@ class CoreFeed:
                 self._log.warning("ingest.core_messages_dropped", messages=lost, reason="the disk cannot follow")
             await asyncio.sleep(self._sync_interval_s)
 
-    async def _log_waiting(self) -> None:
-        while self._intake.messages:
+    async def _log_waiting(self, *, is_last: bool = False) -> None:
+        """Log what arrived while there is room; at the end all of it, which is no more than may wait."""
+        while self._intake.messages and (is_last or self._writer.has_room):
             taken = self._intake.take()
             ingest_ns = self._clock.wall_ns()
             await self._writer.log(await self._writer.prepare(partial(_as_batch, taken, ingest_ns)))
+
+    def _count_gap(self, *, is_over: bool = False) -> None:
+        """Book the time without subscriptions so far."""
+        if self._gap_since_s is None:
+            return
+        now_s = self._clock.monotonic_s()
+        self._metrics.core_gap_seconds_total.labels(self._writer.name).inc(now_s - self._gap_since_s)
+        self._gap_since_s = None if is_over else now_s
 
 
 def _as_batch(taken: Taken, ingest_ns: int, _: Lane) -> CoreBatch:

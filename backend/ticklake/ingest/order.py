@@ -1,4 +1,4 @@
-"""Messages of a pull consumer -> a group for the log, duplicates aside. Pure; runs on the log thread.
+"""Messages of a pull consumer -> a group for the log, duplicates aside. Pure; runs on the order thread.
 
 The ack subject of a JetStream message carries all we need:
 `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<server ns>.<pending>`, or the longer form

@@ -27,7 +27,7 @@ from ticklake.ingest.intake import Intake, Taken
 from ticklake.ingest.late_acks import LateAcks
 from ticklake.ingest.look import look_at_consumer
 from ticklake.ingest.order import Ordered, any_order, in_order
-from ticklake.ingest.pull import HEARTBEAT_S, PullSession
+from ticklake.ingest.pull import SILENCE_S, PullSession
 from ticklake.ingest.resume import ALARMS, NEW_INCARNATION, Finding, Resume, decide
 from ticklake.ingest.wire import Wire
 from ticklake.sink.feed import BatchWriter, FeedState
@@ -35,7 +35,6 @@ from ticklake.sink.lane import Lane
 
 _LOOK_S = 0.5
 _BACKOFF_S = (0.25, 5.0)  # first and longest wait between tries: never a hot loop, never a long sleep
-_SILENCE_S = 2.5 * HEARTBEAT_S
 _CAUGHT_UP = "caught up"
 _SMALL_GROUP = 256  # below this many messages it pays to wait a moment for company
 
@@ -174,7 +173,9 @@ class StreamFeed:
                 self._api, self._consumer, stream, resume, subjects=self._subjects, is_late=self._is_late
             )
             self._acks.begin(is_floor=not is_explicit, ack_wait_s=binding.ack_wait_s)
-            session = PullSession(self._wire, intake, stream=self._stream, consumer=self._consumer, inbox=inbox)
+            session = PullSession(
+                self._wire, intake, stream=self._stream, consumer=self._consumer, inbox=inbox, clock=self._clock
+            )
             mode = "explicit" if is_explicit else "position"
             self.state = replace(self.state, mode=mode, is_bound=True, problem="")
             self._log.info(
@@ -205,10 +206,8 @@ class StreamFeed:
     ) -> str | None:
         """Wait for messages, log them, ack them, ask for more. Gives a reason when this consumer is over."""
         await self._ask(session)
-        frames = intake.frames
-        is_silent = not await self._wait_for_frames(intake)
-        if is_silent and session.asked and intake.frames == frames and self._writer.has_room:
-            return f"no heartbeat for {_SILENCE_S:g} s"
+        if await self._is_silent(session, intake):
+            return f"no heartbeat for {SILENCE_S:g} s"
         intake.arrived.clear()
         if self._wire.generation != generation:
             return "reconnected"
@@ -216,7 +215,7 @@ class StreamFeed:
         took = 0
         logging: Awaitable[None] | None = None
         try:
-            while intake.messages and broken != "reconnected":
+            while intake.messages:
                 taken = intake.take()
                 took += len(taken)
                 session.received(len(taken), taken.payload_bytes)
@@ -252,21 +251,16 @@ class StreamFeed:
             await asyncio.sleep(self._sync_interval_s)
         return None
 
-    async def _wait_for_frames(self, intake: Intake) -> bool:
-        """Whether any came before the silence was too long. Meanwhile the server hears that we are at it."""
-        left_s = _SILENCE_S
-        while left_s > 0:
-            await self._acks.renew()
-            renew_in_s = self._acks.renew_in_s
-            step_s = left_s if renew_in_s is None else min(left_s, renew_in_s)
-            try:
-                async with asyncio.timeout(step_s):
-                    await intake.arrived.wait()
-            except TimeoutError:
-                left_s -= step_s
-            else:
-                return True
-        return False
+    async def _is_silent(self, session: PullSession, intake: Intake) -> bool:
+        """Wait for a wake or for the end of our patience; whether it has ended. The server hears that we are at it."""
+        await self._acks.renew()
+        limits_s = (session.patience_s(), self._acks.renew_in_s, SILENCE_S)
+        try:
+            async with asyncio.timeout(min(limit_s for limit_s in limits_s if limit_s is not None)):
+                await intake.arrived.wait()
+        except TimeoutError:
+            pass  # time to look again
+        return session.patience_s() == 0.0
 
     async def _ask(self, session: PullSession) -> None:
         if self._writer.has_room and not self._is_closing.is_set():
@@ -314,8 +308,7 @@ class StreamFeed:
         if position.sequence and stream.first_sequence <= position.sequence <= stream.last_sequence:
             at_position = await self._api.message(self._stream, position.sequence)
         resume = decide(
-            sequence=position.sequence,
-            server_ns=position.server_ns,
+            position=position,
             known_created_ns=self._writer.lane.incarnation.created_ns,
             stream=stream,
             at_position=at_position,
@@ -326,6 +319,9 @@ class StreamFeed:
             self._log.warning(
                 "ingest.stream_dropped_unread", first_sequence=first, last_sequence=last, messages=last - first + 1
             )
+        if resume.doubled is not None:
+            first, last = resume.doubled
+            self._log.error("ingest.read_again", first_sequence=first, last_sequence=last, may_be_stored="twice")
         if resume.finding is Finding.HOLE and can_expire:
             self._log.warning("ingest.position_deleted", sequence=position.sequence)
         if resume.finding in NEW_INCARNATION:
@@ -335,7 +331,7 @@ class StreamFeed:
                 after=resume.after_sequence,
                 after_server_ns=resume.after_server_ns,
                 known_below=0
-                if resume.finding is Finding.RECREATED
+                if resume.start_sequence is not None
                 else min(position.sequence, stream.last_sequence + 1),
             )
         return resume

@@ -192,8 +192,8 @@ class LaneWriter:
 
     def hold(self, is_held: bool) -> None:
         """Ask for no more while the disk is below its watermark; what is here is still written out."""
-        self._is_held = is_held
-        if not is_held and self._has_room:
+        was_held, self._is_held = self._is_held, is_held
+        if was_held and not is_held and self._has_room:  # said every second; only the change is news to the feed
             self._wake_feed()
 
     def _set_room(self, has_room: bool) -> None:

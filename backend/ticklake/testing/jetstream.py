@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from ticklake.base.clock import Clock
+from ticklake.base.clock import Clock, format_time
 from ticklake.base.errors import UnavailableError
-from ticklake.ingest.api import format_time, parse_time_ns
+from ticklake.ingest.api import parse_time_ns
 from ticklake.ingest.intake import Intake
 
 _ERRORS = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ticklake.base.errors import CorruptError
 from ticklake.files.protocol import Files
 from ticklake.wal.frame import Frame, Kind, Range, decode_frame, encode_close, encode_group, is_body_whole
 from ticklake.wal.header import SegmentHeader, encode_header
@@ -17,6 +18,12 @@ from ticklake.wal.state import Incarnation, SegmentState
 
 _REPAIRED = ".repaired"
 _BROKEN = ".broken"
+_MADE_UP = "repaired"
+_TRACKS_SEEN = b'"tracks_seen":true'  # as it stands in a header; most of a damaged one can still be read
+_SEEN_IS_LOST = (
+    "; which sequences were stored before this segment is not known any more: of those, a message that the server has "
+    "no ack for is stored again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +99,20 @@ def repair_folder(files: Files, folder: str) -> list[SegmentRepair]:
     """Make a damaged log readable again. Only while nobody writes to it; safe to run again after a crash.
 
     Raises:
+        CorruptError: nothing tells how far the stream was; nothing was changed, the ledger knows more.
         OutOfRoomError: nothing was changed yet in the segment at hand; free some room.
         DiskError: stop.
     """
     _finish_earlier(files, folder)
-    missing = _missing_before(read_headers(files, folder))
+    headers = read_headers(files, folder)
+    missing = _missing_before(headers)
+    known = [header.state for number, header in headers.items() if header and header.segment == number]
     repairs: list[SegmentRepair] = []
     last_sequence: int | None = None
     for segment in scan_log(files, folder):
         reason = missing.get(segment.number) or segment.scan.reason
         if segment.scan.tail is Tail.CORRUPT or segment.number in missing:
-            repair, kept = _repair(files, folder, segment, reason, last_sequence)
+            repair, kept = _repair(files, folder, segment, reason, last_sequence, known)
             repairs.append(repair)
         else:
             kept = segment.scan.frames
@@ -111,12 +121,20 @@ def repair_folder(files: Files, folder: str) -> list[SegmentRepair]:
 
 
 def _repair(
-    files: Files, folder: str, segment: LoggedSegment, reason: str, last_sequence: int | None
+    files: Files,
+    folder: str,
+    segment: LoggedSegment,
+    reason: str,
+    last_sequence: int | None,
+    known: Sequence[SegmentState],
 ) -> tuple[SegmentRepair, Sequence[Frame]]:
     content = files.read(segment.path)
     header = segment.scan.header
     if header is None or header.segment != segment.number:
-        header = _made_up_header(folder, segment.number, content)
+        header = _made_up_header(folder, segment.number, content, known, is_first=last_sequence is None)
+        life = header.state.incarnation
+        if header.state.tracks_seen and life.number and life.reason == _MADE_UP:
+            reason += _SEEN_IS_LOST
     salvaged = list(_salvage(content, segment.scan.valid_bytes, header.salt))
     kept = [*segment.scan.frames, *salvaged]
     kept_copy = _keep_copy(files, folder, segment.path, content)
@@ -146,14 +164,37 @@ def _salvage(content: bytes, from_bytes: int, salt: int) -> Iterable[Frame]:
             at_bytes = header.end_bytes
 
 
-def _made_up_header(folder: str, number: int, content: bytes) -> SegmentHeader:
-    """A header for a segment that lost its own: salt and incarnation come from its frames, the position from theirs."""
+def _made_up_header(
+    folder: str, number: int, content: bytes, known: Sequence[SegmentState], *, is_first: bool
+) -> SegmentHeader:
+    """A header for a segment that lost its own: salt and life come from its frames, the position from theirs.
+
+    What else there was to know stands in the headers of its neighbours, if there are any.
+
+    Raises:
+        CorruptError: neither a frame nor a neighbour tells the position.
+    """
     lane = folder.rpartition("/")[2]
-    incarnation = salt = 0
+    incarnation = salt = groups = 0
+    first_frame = len(content)
     for start_bytes, found in find_frames(content, 0):
         salt = salt or int.from_bytes(content[start_bytes + 8 : start_bytes + 16], "little")
         incarnation = max(incarnation, found.incarnation)
-    state = SegmentState(lane, lane.upper(), Incarnation(incarnation, 0, "repaired"))
+        groups += found.kind is Kind.GROUP and is_body_whole(content, start_bytes, found)
+        first_frame = min(first_frame, start_bytes)
+    if not groups and not known and is_first:
+        raise CorruptError(
+            f"{folder}/{segment_name(number)}: nothing in the log says how far the stream was, because the header is "
+            "damaged and no group follows. The ledger knows: move the state folder away and run `ticklake recover`"
+        )
+    lives = [state.incarnation for state in known if state.incarnation.number == incarnation]
+    tracks_seen = any(state.tracks_seen for state in known) or _TRACKS_SEEN in content[:first_frame]
+    state = SegmentState(
+        lane,
+        known[0].stream if known else lane.upper(),
+        lives[0] if lives else Incarnation(incarnation, 0, _MADE_UP),
+        tracks_seen=tracks_seen,
+    )
     return SegmentHeader(number, 0, salt or 1, 512, state)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from ticklake.base.logs import LogControl, format_time, set_up_logs
+from ticklake.base.logs import LogControl, set_up_logs
 from ticklake.base.settings import Settings
 from ticklake.base.settings_groups import NatsSettings
 from ticklake.base.settings_secrets import secret_values
@@ -45,11 +45,6 @@ def test_an_event_is_one_json_line_with_its_time_first(stream: io.StringIO) -> N
         '{"time":"2024-12-16T14:30:12.000000007Z","level":"info","event":"wal.segment_closed",'
         '"lane":"market_data","rows":3}\n'
     )
-
-
-def test_times_keep_their_nanoseconds() -> None:
-    assert format_time(1) == "1970-01-01T00:00:00.000000001Z"
-    assert format_time(-1) == "1969-12-31T23:59:59.999999999Z"
 
 
 def test_the_level_turns_while_running_also_for_loggers_made_before(stream: io.StringIO) -> None:

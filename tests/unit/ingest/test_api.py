@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ticklake.base.clock import format_time
 from ticklake.base.errors import ConfigError
-from ticklake.ingest.api import JetStreamApi, StreamMissingError, format_time, parse_time_ns
+from ticklake.ingest.api import JetStreamApi, StreamMissingError, parse_time_ns
 from ticklake.ingest.streams import differences, init_stream, stream_config
 from ticklake.testing.clock import ManualClock
 from ticklake.testing.jetstream import FakeJetStream

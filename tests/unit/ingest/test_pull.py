@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ticklake.ingest.intake import Intake
 from ticklake.ingest.pull import PullSession, parse_status
+from ticklake.testing.clock import ManualClock
 
 
 class Asked:
@@ -19,6 +20,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.limits_bytes: list[int | None] = []
 
     async def wait_connected(self, timeout_s: float) -> bool:
         return True
@@ -29,7 +31,9 @@ class Asked:
     async def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
         assert subject == "$JS.API.CONSUMER.MSG.NEXT.S.c"
         assert reply.startswith("_I.x.")
-        self.batches.append(msgspec.json.decode(payload)["batch"])
+        ask = msgspec.json.decode(payload)
+        self.batches.append(ask["batch"])
+        self.limits_bytes.append(ask.get("max_bytes"))
 
     async def attach(self, subject: str, intake: Intake) -> int:
         raise AssertionError("attached by the feed")
@@ -40,7 +44,7 @@ class Asked:
 
 def session() -> tuple[PullSession, Asked, Intake]:
     wire, intake = Asked(), Intake(inbox_prefix=b"_I.x")
-    return PullSession(wire, intake, stream="S", consumer="c", inbox="_I.x"), wire, intake
+    return PullSession(wire, intake, stream="S", consumer="c", inbox="_I.x", clock=ManualClock()), wire, intake
 
 
 @pytest.mark.parametrize(
@@ -103,6 +107,26 @@ async def test_an_expired_request_gives_its_messages_back_and_a_heartbeat_nothin
     assert wire.batches == [256, 200]
     intake.add(b"_I.x.2", b"", b"NATS/1.0 404 No Messages\r\n\r\n", b"")
     assert (pull.read_statuses(), pull.asked) == (None, 0)
+
+
+async def test_a_message_that_is_larger_than_a_request_may_bring_is_asked_for_alone() -> None:
+    pull, wire, intake = session()
+    await pull.top_up()
+    assert wire.limits_bytes == [32 * 1024 * 1024], "256 messages of 8 MiB would be 2 GiB"
+    pull.received(6, 6_000)
+    intake.add(
+        b"_I.x.1",
+        b"",
+        b"NATS/1.0 409 Message Size Exceeds MaxBytes\r\nNats-Pending-Messages: 250\r\nNats-Pending-Bytes: 9\r\n\r\n",
+        b"",
+    )
+    assert (pull.read_statuses(), pull.asked) == (None, 0), "the rest of the request is given back"
+    await pull.top_up()
+    assert (wire.batches[1], wire.limits_bytes[1]) == (1, None), "whatever its size"
+    assert wire.limits_bytes[2:] == [32 * 1024 * 1024]
+    assert pull.asked == sum(wire.batches[1:])
+    await pull.top_up()
+    assert len(wire.batches) == 3
 
 
 @pytest.mark.parametrize(

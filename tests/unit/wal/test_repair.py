@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import random
+from dataclasses import replace
 
 import pytest
 
+from ticklake.base.errors import CorruptError
+from ticklake.ingest.api import MessageFacts, Retention, StreamFacts
+from ticklake.ingest.resume import Finding, decide
 from ticklake.schema.messages import group_messages
+from ticklake.sink.progress import Progress
 from ticklake.testing.disk import CrashDisk, Faults, PowerCut
 from ticklake.wal.errors import WalCorruptError
 from ticklake.wal.log import Wal, read_log
 from ticklake.wal.repair import repair_folder, verify_folder
-from ticklake.wal.segment import Tail
+from ticklake.wal.segment import Tail, payload_crc32c
 from ticklake.wal.state import Incarnation, Position, SegmentState
 
 FOLDER = "/disk/wal/model"
 STATE = SegmentState("model", "MODEL", Incarnation(1, 5, "first"), Position(1, 0, 0, 0))
 
 
-def _log(*, groups: int = 3, segments: int = 2) -> CrashDisk:
+def _log(*, groups: int = 3, segments: int = 2, state: SegmentState = STATE) -> CrashDisk:
     """Segments of `groups` groups with two messages each; sequences 1, 2, ..."""
     disk = CrashDisk()
     disk.make_folder(FOLDER)
-    wal = Wal.open(disk, FOLDER, number=1, epoch=1, state=STATE, salt_source=lambda count: b"\x11" * count)
+    wal = Wal.open(disk, FOLDER, number=1, epoch=1, state=state, salt_source=lambda count: b"\x11" * count)
     for segment in range(segments):
         if segment:
-            wal.rotate(STATE)
+            wal.rotate(state)
         for group in range(groups):
             first = 1 + 2 * (segment * groups + group)
             wal.append(
@@ -119,8 +124,72 @@ def test_a_damaged_header_costs_no_group() -> None:
     assert _sequences(disk) == list(range(1, 13))
     header = next(read_log(disk, FOLDER)).scan.header
     assert header is not None
-    assert header.state.incarnation.number == 1
+    assert header.state.incarnation == STATE.incarnation, "the header of the next segment knows"
     assert header.state.stream == "MODEL"
+    assert _decided(disk, created_ns=5) == Finding.SAME
+
+
+def test_where_the_only_header_is_damaged_the_messages_tell_where_the_stream_was() -> None:
+    disk = _log(segments=1)
+    _damage(disk, f"{FOLDER}/000000000001.wal", 60)
+    (repair,) = repair_folder(disk, FOLDER)
+    assert (repair.kept_groups, repair.lost_groups) == (3, 0)
+    assert _decided(disk, created_ns=5) == Finding.SAME, "not read once more from its first message"
+    assert _decided(disk, created_ns=7, payload=b"another") == Finding.RECREATED
+
+
+def test_a_damaged_header_in_front_of_nothing_is_left_to_the_ledger() -> None:
+    disk = _log(groups=0, segments=1)
+    _damage(disk, f"{FOLDER}/000000000001.wal", 60)
+    before = disk.tree()
+    with pytest.raises(CorruptError, match=r"how far the stream was.*ticklake recover"):
+        repair_folder(disk, FOLDER)
+    assert disk.tree() == before
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_header_in_front_of_nothing_is_made_up_when_a_neighbour_tells_the_position(damaged: int) -> None:
+    disk = _log(groups=0, segments=2)
+    _damage(disk, f"{FOLDER}/{damaged:012d}.wal", 60)
+    repair_folder(disk, FOLDER)
+    assert _reached(disk).incarnation == STATE.incarnation
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+def test_a_work_queue_stays_one(segments: int) -> None:
+    disk = _log(segments=segments, state=replace(STATE, tracks_seen=True))
+    _damage(disk, f"{FOLDER}/000000000001.wal", 60)
+    (repair,) = repair_folder(disk, FOLDER)
+    assert [(first, last) for first, last, _ in _reached(disk).seen.ranges()] == [(1, 6 * segments)]
+    assert ("stored before this segment" in repair.reason) == (segments == 1)
+
+
+def _reached(disk: CrashDisk) -> Progress:
+    """What the next start makes of the log."""
+    progress = Progress()
+    for segment in read_log(disk, FOLDER):
+        assert segment.scan.header is not None
+        state = segment.scan.header.state
+        progress.tracks_seen = progress.tracks_seen or state.tracks_seen
+        progress.take(state.incarnation, state.position, state.seen)
+        for frame in segment.scan.frames:
+            if frame.group is not None:
+                progress.take_group(frame.group)
+    return progress
+
+
+def _decided(disk: CrashDisk, *, created_ns: int, payload: bytes | None = None) -> Finding:
+    """Where it goes on in a stream that still holds the message at the position, or another one."""
+    progress = _reached(disk)
+    last = progress.position.sequence
+    stream = StreamFacts("MODEL", ("s",), Retention.LIMITS, created_ns, 1, last, last, {})
+    at_position = MessageFacts(last, last, payload_crc32c(payload or b"payload %d" % last))
+    return decide(
+        position=progress.position,
+        known_created_ns=progress.incarnation.created_ns,
+        stream=stream,
+        at_position=at_position,
+    ).finding
 
 
 def test_a_missing_segment_is_named_and_the_rest_can_be_used() -> None:
