@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,14 +70,6 @@ def read_entry(root: Place, maker: Maker) -> LedgerEntry | None:
         return decode_entry(path.read_bytes(), path=str(path))
     except (FileNotFoundError, CorruptError):
         return None
-
-
-def by_writer(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
-    """The entries of each writer, by segment."""
-    writers: dict[str, list[LedgerEntry]] = {}
-    for entry in sorted(entries, key=lambda entry: (entry.writer, entry.segment)):
-        writers.setdefault(entry.writer, []).append(entry)
-    return writers
 
 
 def _everything(root: Place, folder: str) -> Iterator[tuple[str, int]]:

@@ -10,6 +10,7 @@ from ticklake.files.local import LocalFiles
 from ticklake.readers.report import Problem
 from ticklake.wal.log import LoggedSegment, scan_log
 from ticklake.wal.segment import Tail
+from ticklake.wal.state import SegmentState
 
 _TRIES_MAX = 5  # a running daemon retires segments while we read; each try starts from a fresh list
 
@@ -23,16 +24,16 @@ class LaneLog:
         stream: the stream's name; the lane's name when no segment says.
         writer: who commits its segments; None when the state folder has no identity yet.
         messages: segment number -> messages in it.
-        position: (incarnation, sequence) that was reached before the oldest segment; None when unknown.
-        is_ordered: whether sequences come in order; not so for work queues, which are read by explicit acks.
+        begin: what was reached before the oldest segment, as its header says; None when that cannot be read.
+        tracks_seen: whether the stream is read by explicit acks, so that sequences come in any order.
     """
 
     lane: str
     stream: str
     writer: str | None
     messages: Mapping[int, int]
-    position: tuple[int, int] | None
-    is_ordered: bool
+    begin: SegmentState | None
+    tracks_seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,15 @@ def _read_identity(state_dir: Path) -> str | None:
 
 def _summary(lane: str, identity: str | None, segments: list[LoggedSegment]) -> LaneLog:
     states = [segment.scan.header.state for segment in segments if segment.scan.header is not None]
-    oldest = states[0] if states else None
+    oldest = segments[0].scan.header if segments else None
     return LaneLog(
         lane=lane,
-        stream=oldest.stream if oldest else lane,
+        stream=states[0].stream if states else lane,
         writer=f"{identity}-{lane}" if identity else None,
         messages={
             segment.number: sum(len(frame.group) for frame in segment.scan.frames if frame.group is not None)
             for segment in segments
         },
-        position=(oldest.position.incarnation, oldest.position.sequence) if oldest else None,
-        is_ordered=not any(state.seen for state in states),
+        begin=oldest.state if oldest is not None else None,
+        tracks_seen=any(state.tracks_seen or state.seen for state in states),
     )

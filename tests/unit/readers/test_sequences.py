@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
-from ticklake.readers.sequences import check_chain, check_entry, reached_by
+from ticklake.readers.sequences import check_entry, check_lives
 
-FOLDER = "catalog/ledger/0123abcd-market_data"
 ENTRY = LedgerEntry(
     writer="0123abcd-market_data",
     lane="market_data",
@@ -39,7 +38,7 @@ def _follow(first: int, last: int, segment: int = 2, taken: int | None = None, *
 
 
 def _codes(entries: Sequence[LedgerEntry]) -> list[str]:
-    return [problem.code for problem in check_chain(entries, folder=FOLDER)]
+    return [problem.code for problem in check_lives(entries)]
 
 
 def test_an_entry_that_adds_up_is_fine() -> None:
@@ -91,5 +90,15 @@ def test_core_messages_have_no_sequences_to_check() -> None:
     assert _codes([ENTRY, _follow(1, 1, first_seq=None, last_seq=None), _follow(11, 12, 3)]) == []
 
 
-def test_the_reach_is_the_highest_sequence_of_each_incarnation() -> None:
-    assert reached_by([ENTRY, _follow(11, 20), _follow(1, 5, 3, incarnation=2)]) == {1: 20, 2: 5}
+def test_a_writer_that_goes_on_for_a_lost_one_is_in_its_chain() -> None:
+    reached = {"incarnation": [1, 7, "first"], "position": [1, 10, 100, 0], "seen": []}
+    before = replace(ENTRY, reached=reached)
+    other = {"writer": "9999abcd-market_data", "reached": reached}
+    assert _codes([_follow(11, 20, 1, **other), before]) == []
+    assert _codes([_follow(12, 20, 1, **other), before]) == ["sequence_gap"]
+    assert _codes([_follow(10, 20, 1, **other), before]) == ["sequence_overlap"]
+    assert _codes([_follow(1, 9, 1, **{**other, "reached": {**reached, "incarnation": [1, 8, "first"]}}), before]) == []
+
+
+def test_an_entry_inside_another_one_is_named_once() -> None:
+    assert _codes([_follow(1, 100), _follow(50, 60, 3), _follow(101, 102, 4)]) == ["sequence_overlap"]
