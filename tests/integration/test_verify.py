@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.integration.small_lake import TABLES, SmallLake, at, trade
 
 from ticklake.cli.main import main
@@ -98,8 +99,11 @@ def test_a_changed_digit_in_a_ledger_entry_is_found(small: SmallLake) -> None:
 def test_a_damaged_ledger_entry_is_found(small: SmallLake) -> None:
     path = _ledger(small)[0]
     path.write_bytes(path.read_bytes()[:-9])
-    codes = {problem.code for problem in _verify(small).problems}
-    assert {"ledger_unreadable", "unknown_file"} <= codes
+    problems = {problem.code: problem for problem in _verify(small).problems}
+    assert {"ledger_unreadable", "unknown_file"} <= problems.keys()
+    text = str(problems["ledger_unreadable"])
+    assert text.count(path.name) == 1
+    assert "ticklake verify" not in text  # which is what said it
 
 
 def test_a_copied_file_is_found(small: SmallLake) -> None:
@@ -204,7 +208,9 @@ def test_deep_finds_rows_in_the_wrong_hour(small: SmallLake) -> None:
     wrong.parent.mkdir()
     path.rename(wrong)
     entry = small.entries[-1]
-    small.commit(replace(entry, files=(replace(entry.files[0], path=wrong.relative_to(small.root).as_posix()),)))
+    small.commit(
+        replace(entry, files=(dataclasses.replace(entry.files[0], path=wrong.relative_to(small.root).as_posix()),))
+    )
     assert _verify(small).is_ok
     _only(_verify(small, deep=True), "wrong_folder", wrong, small.root)
 

@@ -120,5 +120,6 @@ def ledger_entry(
         rows=encoded.rows,
         quarantined_rows=encoded.quarantined_rows,
         reasons=encoded.reasons,
+        files=(),
         reached=segment.reached,
     )

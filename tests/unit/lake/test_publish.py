@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 import google_crc32c
 import pytest
+from msgspec.structs import replace
 
 from ticklake.base.errors import CorruptError, DiskError, OutOfRoomError
 from ticklake.lake.batch import EncodedFile, EncodedSegment
@@ -29,6 +29,11 @@ ENTRY = LedgerEntry(
     stored=2,
     quarantined=1,
     duplicates=0,
+    missing=(),
+    rows={},
+    quarantined_rows={},
+    reasons={},
+    files=(),
     committed_ns=5,
 )
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
 from ticklake.readers.sequences import check_entry, check_lives
@@ -21,6 +21,7 @@ ENTRY = LedgerEntry(
     quarantined=1,
     duplicates=2,
     committed_ns=0,
+    missing=(),
     rows={"futures.trades": 9},
     quarantined_rows={"futures.trades": 1},
     reasons={"wrong_type": 1},
