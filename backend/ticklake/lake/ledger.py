@@ -11,6 +11,7 @@ import msgspec
 from ticklake.base.errors import CorruptError
 from ticklake.files.protocol import Files
 from ticklake.lake.layout import LEDGER_FOLDER
+from ticklake.schema.messages import Skipped
 
 FORMAT = "ticklake.ledger/1"
 
@@ -53,6 +54,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
         committed_ns: wall clock of the commit, UTC ns.
         reached: what the lane knew behind this segment (life of the stream, position, sequences seen), in its own
             words: enough to make a lost state folder anew. None in entries of older programs.
+        skipped: what a filtered consumer passed over between the entry before and `last_seq`; None when nothing.
     """
 
     writer: str
@@ -73,6 +75,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     files: tuple[LedgerFile, ...]
     committed_ns: int
     reached: Mapping[str, Any] | None = None
+    skipped: Skipped | None = None
 
 
 class LedgerCorruptError(CorruptError):

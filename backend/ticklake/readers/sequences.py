@@ -82,9 +82,9 @@ def _check_chain(entries: Sequence[LedgerEntry]) -> Iterator[Problem]:
 
 
 def _check_span(entry: LedgerEntry, before: LedgerEntry | None) -> Iterator[Problem]:
-    """Every sequence above the one reached before is either stored here or known to be missing."""
+    """Every sequence above the one reached before is stored here, known to be missing, or was for others."""
     first, last = _first(entry), _last(entry)
-    begin = first
+    begin = first if entry.skipped is None else min(first, entry.skipped.after + 1)
     if before is not None:
         if first <= _last(before):
             what = f"sequences from {first} on, but {_path(before)} already reached {_last(before)}"
@@ -93,10 +93,12 @@ def _check_span(entry: LedgerEntry, before: LedgerEntry | None) -> Iterator[Prob
         begin = _last(before) + 1
     taken = entry.received - entry.duplicates
     missing = sum(end - start + 1 for start, end in entry.missing if begin <= start and end <= last)
-    span = last - begin + 1
-    if span != taken + missing:
-        what = f"sequences {begin} to {last} are {span}, but {taken} were taken and {missing} known missing"
-        code = "sequence_gap" if span > taken + missing else "sequence_overlap"
+    skipped = entry.skipped.sequences if entry.skipped is not None else 0
+    span, known = last - begin + 1, taken + missing + skipped
+    if span != known:
+        passed = f" and {skipped} for others" if skipped else ""
+        what = f"sequences {begin} to {last} are {span}, but {taken} were taken and {missing} known missing{passed}"
+        code = "sequence_gap" if span > known else "sequence_overlap"
         yield Problem(code, _path(entry), what, _RESTORE)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ticklake.base.errors import DiskError, OutOfRoomError
 from ticklake.files.protocol import AppendFile, Files
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.wal.errors import WalCorruptError
 from ticklake.wal.frame import SECTOR_BYTES, Range, encode_close, encode_group
 from ticklake.wal.header import SegmentHeader, decode_header, encode_header
@@ -95,7 +95,14 @@ class Wal:
         """Path of the live segment."""
         return f"{self._folder}/{segment_name(self.number)}"
 
-    def append(self, group: MessageGroup, *, missing: Sequence[Range] = (), duplicates: int = 0) -> None:
+    def append(
+        self,
+        group: MessageGroup,
+        *,
+        missing: Sequence[Range] = (),
+        duplicates: int = 0,
+        skipped: Skipped | None = None,
+    ) -> None:
         """Write one frame. Not durable before `sync`.
 
         Raises:
@@ -111,6 +118,7 @@ class Wal:
                 durable_bytes=self.durable_bytes,
                 missing=missing,
                 duplicates=duplicates,
+                skipped=skipped,
                 sector_bytes=self._sector_bytes,
             )
         )

@@ -173,6 +173,7 @@ def _rewrite(header: SegmentHeader, kept: Sequence[Frame]) -> bytes:
                 durable_bytes=len(content),
                 missing=frame.missing,
                 duplicates=frame.duplicates,
+                skipped=frame.skipped,
                 sector_bytes=header.sector_bytes,
             )
         content += b"".join(parts)
@@ -261,11 +262,13 @@ def _last_sequence(frames: Iterable[Frame]) -> int | None:
 
 
 def _gaps(kept: Iterable[Frame], last_sequence: int | None) -> Iterable[Range]:
-    """Sequences between two kept groups that are in neither, and not known to be missing from the stream."""
+    """Sequences between two kept groups that are in neither, and not known to be missing or for others."""
     for frame in kept:
         if frame.group is None or not frame.group.sequences:
             continue
         first = min([frame.group.sequences[0], *(first for first, _ in frame.missing)])
+        if frame.skipped is not None:
+            first = min(first, frame.skipped.after + 1)
         if last_sequence is not None and first > last_sequence + 1:
             yield last_sequence + 1, first - 1
         last_sequence = max(frame.group.sequences)

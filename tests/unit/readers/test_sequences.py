@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
 from ticklake.readers.sequences import check_entry, check_lives
+from ticklake.schema.messages import Skipped
 
 ENTRY = LedgerEntry(
     writer="0123abcd-market_data",
@@ -76,6 +77,20 @@ def test_a_gap_in_the_sequences_is_named() -> None:
 def test_a_gap_that_the_server_explains_is_fine() -> None:
     assert _codes([ENTRY, _follow(14, 20, missing=((11, 13),))]) == []
     assert _codes([ENTRY, _follow(11, 20, taken=8, missing=((15, 16),))]) == []
+
+
+def test_what_a_filter_passed_over_is_no_gap_and_hides_none() -> None:
+    def skipped(after: int, sequences: int) -> dict[str, object]:
+        return {"skipped": Skipped(after, sequences)}
+
+    assert _codes([ENTRY, _follow(14, 20, taken=5, **skipped(10, 5))]) == []
+    assert _codes([_follow(14, 20, taken=5, **skipped(10, 5))]) == []
+    assert _codes([_follow(14, 20, taken=5, missing=((12, 13),), **skipped(14, 2))]) == []  # missing before it began
+    assert _codes([_follow(14, 20, taken=4, missing=((15, 15),), **skipped(10, 5))]) == []
+    assert _codes([ENTRY, _follow(14, 20, taken=5, **skipped(11, 4))]) == ["sequence_gap"]  # one before it is gone
+    assert _codes([ENTRY, _follow(14, 20, taken=4, **skipped(10, 5))]) == ["sequence_gap"]  # one inside is gone
+    assert _codes([ENTRY, _follow(14, 20, taken=6, **skipped(10, 5))]) == ["sequence_overlap"]
+    assert _codes([ENTRY, _follow(10, 20, taken=6, **skipped(9, 5))]) == ["sequence_overlap"]
 
 
 def test_an_overlap_is_named() -> None:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from ticklake.schema.messages import group_messages
+from ticklake.schema.messages import Skipped, group_messages
 from ticklake.testing.disk import CrashDisk, Faults, PowerCut
 from ticklake.wal.errors import WalCorruptError
 from ticklake.wal.log import Wal, read_log
@@ -132,6 +132,23 @@ def test_a_missing_segment_is_named_and_the_rest_can_be_used() -> None:
     (repair,) = repair_folder(disk, FOLDER)
     assert repair.lost_sequences == ((13, 18),)
     assert _sequences(disk) == [*range(1, 13), *range(19, 25)]
+
+
+def test_what_a_filter_passed_over_is_not_lost_and_stays_on_record() -> None:
+    disk = CrashDisk()
+    disk.make_folder(FOLDER)
+    wal = Wal.open(disk, FOLDER, number=1, epoch=1, state=STATE, salt_source=lambda count: b"\x11" * count)
+    for first, skipped in ((1, None), (5, Skipped(1, 3)), (8, Skipped(5, 2)), (20, Skipped(8, 11))):
+        group = group_messages([(b"s", None, b"x")], incarnation=1, ingest_ns=1, sequences=[first], server_ns=[first])
+        wal.append(group, skipped=skipped)
+        wal.sync()
+    wal.close()
+    path = f"{FOLDER}/000000000001.wal"
+    _damage(disk, path, next(read_log(disk, FOLDER)).scan.frames[2].start_bytes + 100)
+    (repair,) = repair_folder(disk, FOLDER)
+    assert repair.lost_sequences == ((6, 8),)  # of them one was ours; 2 to 4 and 9 to 19 were for others
+    [segment] = read_log(disk, FOLDER)
+    assert [frame.skipped for frame in segment.scan.frames] == [None, Skipped(1, 3), Skipped(8, 11), None]
 
 
 def test_a_torn_tail_is_no_damage() -> None:
