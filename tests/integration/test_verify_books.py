@@ -133,6 +133,14 @@ def test_a_log_whose_oldest_header_is_damaged_accuses_nobody_else(lake_of: Calla
     assert [code for code, _ in _off(real)] == ["wal_damaged"]
 
 
+def test_a_log_behind_half_a_repair_is_damaged(lake_of: Callable[..., RealLake]) -> None:
+    real = lake_of()
+    real.append_trades(1, 2)
+    [segment] = (real.state / "wal/market_data").glob("*.wal")
+    segment.rename(segment.with_name(f"{segment.name}.repaired"))
+    assert _off(real) == [("wal_damaged", str(segment))]
+
+
 # -- streams that are read by explicit acks: any order ----------------------------------------------------------------
 
 

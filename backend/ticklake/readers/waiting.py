@@ -9,7 +9,8 @@ from pathlib import Path
 from ticklake.files.local import LocalFiles
 from ticklake.readers.report import Problem
 from ticklake.wal.log import LoggedSegment, scan_log
-from ticklake.wal.segment import Tail
+from ticklake.wal.repair import find_faults
+from ticklake.wal.segment import Tail, segment_name
 from ticklake.wal.state import SegmentState
 
 _TRIES_MAX = 5  # a running daemon retires segments while we read; each try starts from a fresh list
@@ -52,18 +53,10 @@ def read_waiting(state_dir: Path) -> Waiting:
     logs: dict[str, LaneLog] = {}
     problems: list[Problem] = []
     for lane in files.list(root):
-        segments = _scan(files, f"{root}/{lane}")
+        segments, faults = _scan(files, f"{root}/{lane}")
         logs[lane] = _summary(lane, identity, segments)
-        problems += [
-            Problem(
-                "wal_damaged",
-                segment.path,
-                f"damage at byte {segment.scan.valid_bytes}: {segment.scan.reason}",
-                "see what is lost with `ticklake wal verify`",
-            )
-            for segment in segments
-            if segment.scan.tail is Tail.CORRUPT
-        ]
+        for path, what in faults.items():
+            problems.append(Problem("wal_damaged", path, what, "see what is lost with `ticklake wal verify`"))
     return Waiting(logs, tuple(problems))
 
 
@@ -72,15 +65,25 @@ def is_waiting(state_dir: Path, lane: str, segment: int) -> bool:
     return (state_dir / "wal" / lane / f"{segment:012d}.wal").exists()
 
 
-def _scan(files: LocalFiles, folder: str) -> list[LoggedSegment]:
+def _scan(files: LocalFiles, folder: str) -> tuple[list[LoggedSegment], dict[str, str]]:
+    """The segments, and path -> damage."""
     for _ in range(_TRIES_MAX - 1):
         try:
-            segments = list(scan_log(files, folder))
+            segments, faults = _scan_once(files, folder)
         except FileNotFoundError:
             continue
-        if not any(segment.scan.tail is Tail.CORRUPT for segment in segments):
-            return segments  # else look again: a frame that is being written can look bad once, not five times
-    return list(scan_log(files, folder))
+        if not faults:
+            return segments, faults  # else look again: a frame that is being written can look bad once, not five times
+    return _scan_once(files, folder)
+
+
+def _scan_once(files: LocalFiles, folder: str) -> tuple[list[LoggedSegment], dict[str, str]]:
+    faults = {f"{folder}/{segment_name(number)}": reason for number, reason in find_faults(files, folder).items()}
+    segments = list(scan_log(files, folder))
+    for segment in segments:
+        if segment.scan.tail is Tail.CORRUPT:
+            faults[segment.path] = f"damage at byte {segment.scan.valid_bytes}: {segment.scan.reason}"
+    return segments, faults
 
 
 def _read_identity(state_dir: Path) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ticklake.base.errors import DiskError, OutOfRoomError
 from ticklake.files.protocol import AppendFile, Files
 from ticklake.schema.messages import MessageGroup, Skipped
+from ticklake.wal.chain import chain_faults
 from ticklake.wal.errors import WalCorruptError
 from ticklake.wal.frame import SECTOR_BYTES, Range, encode_close, encode_group
 from ticklake.wal.header import SegmentHeader, decode_header, encode_header
@@ -219,10 +220,12 @@ def read_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
     """Every segment in the folder, oldest first; torn tails are already left out of the frames.
 
     Raises:
-        WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed or from another program.
+        WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed, half repaired or from
+            another program.
     """
     headers = read_headers(files, folder)
-    _check_chain(folder, headers)
+    for number, reason in chain_faults(headers, files.list(folder)).items():
+        raise WalCorruptError(f"{folder}/{segment_name(number)}", offset_bytes=0, reason=reason)
     for segment in _scan_all(files, folder, headers):
         if segment.scan.tail is Tail.CORRUPT:
             raise WalCorruptError(segment.path, offset_bytes=segment.scan.valid_bytes, reason=segment.scan.reason)
@@ -264,20 +267,3 @@ def _read_header(files: Files, path: str) -> SegmentHeader | None:
     except ValueError:
         return None  # a version we do not know: `scan` says so with the place
     return decoded[0] if decoded else None
-
-
-def _check_chain(folder: str, headers: Mapping[int, SegmentHeader | None]) -> None:
-    for number, header in headers.items():
-        if header is None:
-            continue
-        path = f"{folder}/{segment_name(number)}"
-        if header.segment != number:
-            reason = f"the file holds segment {header.segment}: it was renamed or copied"
-            raise WalCorruptError(path, offset_bytes=0, reason=reason)
-        previous = header.state.previous
-        if previous and previous.segment not in headers and previous.segment > min(headers):
-            reason = f"segment {previous.segment} before it is missing, although older ones are still here"
-            raise WalCorruptError(path, offset_bytes=0, reason=reason)
-    if headers and min(headers) > 1 and not any(headers.values()):
-        path = f"{folder}/{segment_name(max(headers))}"
-        raise WalCorruptError(path, offset_bytes=0, reason="no segment with a whole header is left")
