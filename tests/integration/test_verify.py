@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 from tests.integration.small_lake import TABLES, SmallLake, at, trade
 
+from ticklake.base.errors import NoDataError
 from ticklake.cli.main import main
 from ticklake.lake.ledger import decode_entry, encode_entry
 from ticklake.readers.report import VerifyReport
@@ -55,10 +56,13 @@ def test_a_whole_lake_is_ok_and_its_books_balance(small: SmallLake, deep: bool) 
     assert (report.files, report.rows, book.segments, book.stored_rows) == (4, 5, 3, 5)
 
 
-def test_an_empty_lake_is_ok(tmp_path: Path) -> None:
-    report = verify_lake(tmp_path / "nothing", tmp_path / "state", tables=TABLES)
-    assert report.is_ok
-    assert (report.books, report.files) == ((), 0)
+def test_where_no_lake_is_nothing_is_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    for place in ("nothing", "empty"):
+        with pytest.raises(NoDataError, match=rf"no lake at .*{place}: no catalog/ledger and no log; check --data"):
+            verify_lake(tmp_path / place, tmp_path / "state", tables=TABLES)
+        assert main(["verify", "--data", str(tmp_path / place)]) == 1
+        assert "mount the volume" in capsys.readouterr().err
 
 
 def test_a_deleted_file_is_found(small: SmallLake) -> None:
@@ -236,6 +240,33 @@ def test_the_command_names_problems_and_exits_with_three(small: SmallLake) -> No
     assert main(arguments) == 0
     _data(small)[0].unlink()
     assert main(arguments) == 3
+
+
+def test_a_state_folder_that_is_named_must_be_there(small: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["verify", "--data", str(small.root)]
+    assert main([*data, "--state", str(small.root / "nope")]) == 2
+    assert "no state folder at" in capsys.readouterr().err
+    assert main(data) == 0
+    shown = capsys.readouterr()
+    assert f"waiting is unknown: no state folder at {small.root / '_state'}; only the lake was checked" in shown.err
+    (small.root / "_state").mkdir()
+    assert main(data) == 0
+    assert "unknown" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "markdown"])
+def test_problems_come_as_rows(small: SmallLake, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["verify", "--data", str(small.root), "--output", form]
+    assert main(arguments) == 0
+    assert "missing_file" not in capsys.readouterr().out
+    [path, *_] = _data(small)
+    path.unlink()
+    assert main(arguments) == 3
+    shown = capsys.readouterr()
+    [row] = [line for line in shown.out.splitlines() if path.name in line]
+    assert "missing_file" in row
+    assert "restore the file" in row
+    assert "1 problem found; it names its next step" in shown.err
 
 
 def test_the_report_is_json(small: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ticklake.base.errors import NoDataError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.side_by_side import run_for
@@ -55,6 +56,7 @@ def verify_lake(
 
     Raises:
         UsageError: no such table.
+        NoDataError: there is no lake: neither a ledger nor a data file nor a log.
         StoreUnavailableError: the lake lies in a bucket whose store does not answer, or does not let us in.
     """
     root, catalog = find_place(data_root, tables)
@@ -64,6 +66,8 @@ def verify_lake(
     waiting = read_waiting(state) if state is not None else Waiting()
     found = data_files(root, catalog)
     entries, problems = read_entries(root)
+    if not (entries or problems or found or waiting.logs):
+        raise NoDataError(f"no lake at {root}: no catalog/ledger and no log; check --data or mount the volume")
     problems += waiting.problems
     problems += _check_ledger(root, entries, waiting)
     retired = read_retired(root, entries.values())
