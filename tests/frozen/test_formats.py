@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ticklake.lake.intent import decode_intent
 from ticklake.lake.ledger import decode_entry, encode_entry
+from ticklake.schema.messages import Skipped
 from ticklake.wal.segment import Tail, scan
 from ticklake.wal.state import Incarnation, Position, Previous
 
@@ -63,6 +64,15 @@ def test_a_ledger_entry_of_version_1_opens_and_is_still_written_like_that() -> N
     assert entry.received == entry.stored + entry.quarantined + entry.duplicates == 1000
     assert entry.files[0].path.startswith("bronze/futures/trades/symbol=ES/")
     assert encode_entry(entry) == content
+
+
+def test_what_a_filter_passed_over_opens_and_is_still_written_like_that() -> None:
+    content = (HERE / "ledger_v1_skipped.json").read_bytes()
+    assert decode_entry(content).skipped == Skipped(after=990, sequences=20)
+    assert encode_entry(decode_entry(content)) == content
+    found = scan((HERE / "wal_v1_skipped.wal").read_bytes())
+    assert [frame.skipped for frame in found.frames] == [Skipped(after=1000, sequences=7), None, None]
+    assert (found.tail, found.is_closed) == (Tail.CLEAN, True)
 
 
 def _text(content: bytes) -> str:

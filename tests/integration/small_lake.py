@@ -100,9 +100,12 @@ class SmallLake:
                 stored=messages,
                 quarantined=0,
                 duplicates=duplicates,
-                committed_ns=at(23),
+                missing=(),
                 rows={table: messages},
+                quarantined_rows={},
+                reasons={},
                 files=tuple(files),
+                committed_ns=at(23),
             )
         )
         return paths

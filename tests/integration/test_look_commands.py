@@ -120,6 +120,24 @@ def test_damage_in_the_log_is_found_and_repaired(real: RealLake, capsys: pytest.
     real.lane = real._open()
 
 
+@pytest.mark.parametrize("command", ["ls", "verify", "repair"])
+def test_a_log_is_found_by_its_lake_and_a_missing_one_is_said(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = RealLake(tmp_path)
+    real.append([wire_trade(at(14))])
+    real.close()
+    real.state.rename(real.root / "_state")
+    assert main(["wal", command, "--data", str(real.root)]) == 0
+    capsys.readouterr()
+    for where in (["--state", str(tmp_path / "nope")], ["--data", str(tmp_path)]):
+        assert main(["wal", command, *where]) == 1
+        shown = capsys.readouterr()
+        assert "no log below" in shown.err
+        assert "check --state" in shown.err
+        assert not shown.out
+
+
 def test_rejected_messages_are_listed_and_shown_whole(real: RealLake, capsys: pytest.CaptureFixture[str]) -> None:
     subject, body = wire_trade(at(14), price=-1.0)
     assert not isinstance(body, bytes)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import google_crc32c
 import polars as pl
 import pytest
+from msgspec.structs import replace
 from tests.integration.small_lake import DAY_NS, IDENTITY, TABLES, SmallLake, at, trade
 from typer.testing import CliRunner
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.integration.small_lake import TABLES, SmallLake, at, trade
 
+from ticklake.base.errors import NoDataError
 from ticklake.cli.main import main
 from ticklake.lake.ledger import decode_entry, encode_entry
 from ticklake.readers.report import VerifyReport
@@ -54,10 +56,13 @@ def test_a_whole_lake_is_ok_and_its_books_balance(small: SmallLake, deep: bool) 
     assert (report.files, report.rows, book.segments, book.stored_rows) == (4, 5, 3, 5)
 
 
-def test_an_empty_lake_is_ok(tmp_path: Path) -> None:
-    report = verify_lake(tmp_path / "nothing", tmp_path / "state", tables=TABLES)
-    assert report.is_ok
-    assert (report.books, report.files) == ((), 0)
+def test_where_no_lake_is_nothing_is_proved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    for place in ("nothing", "empty"):
+        with pytest.raises(NoDataError, match=rf"no lake at .*{place}: no catalog/ledger and no log; check --data"):
+            verify_lake(tmp_path / place, tmp_path / "state", tables=TABLES)
+        assert main(["verify", "--data", str(tmp_path / place)]) == 1
+        assert "mount the volume" in capsys.readouterr().err
 
 
 def test_a_deleted_file_is_found(small: SmallLake) -> None:
@@ -98,8 +103,11 @@ def test_a_changed_digit_in_a_ledger_entry_is_found(small: SmallLake) -> None:
 def test_a_damaged_ledger_entry_is_found(small: SmallLake) -> None:
     path = _ledger(small)[0]
     path.write_bytes(path.read_bytes()[:-9])
-    codes = {problem.code for problem in _verify(small).problems}
-    assert {"ledger_unreadable", "unknown_file"} <= codes
+    problems = {problem.code: problem for problem in _verify(small).problems}
+    assert {"ledger_unreadable", "unknown_file"} <= problems.keys()
+    text = str(problems["ledger_unreadable"])
+    assert text.count(path.name) == 1
+    assert "ticklake verify" not in text  # which is what said it
 
 
 def test_a_copied_file_is_found(small: SmallLake) -> None:
@@ -204,7 +212,9 @@ def test_deep_finds_rows_in_the_wrong_hour(small: SmallLake) -> None:
     wrong.parent.mkdir()
     path.rename(wrong)
     entry = small.entries[-1]
-    small.commit(replace(entry, files=(replace(entry.files[0], path=wrong.relative_to(small.root).as_posix()),)))
+    small.commit(
+        replace(entry, files=(dataclasses.replace(entry.files[0], path=wrong.relative_to(small.root).as_posix()),))
+    )
     assert _verify(small).is_ok
     _only(_verify(small, deep=True), "wrong_folder", wrong, small.root)
 
@@ -230,6 +240,33 @@ def test_the_command_names_problems_and_exits_with_three(small: SmallLake) -> No
     assert main(arguments) == 0
     _data(small)[0].unlink()
     assert main(arguments) == 3
+
+
+def test_a_state_folder_that_is_named_must_be_there(small: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["verify", "--data", str(small.root)]
+    assert main([*data, "--state", str(small.root / "nope")]) == 2
+    assert "no state folder at" in capsys.readouterr().err
+    assert main(data) == 0
+    shown = capsys.readouterr()
+    assert f"waiting is unknown: no state folder at {small.root / '_state'}; only the lake was checked" in shown.err
+    (small.root / "_state").mkdir()
+    assert main(data) == 0
+    assert "unknown" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "markdown"])
+def test_problems_come_as_rows(small: SmallLake, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["verify", "--data", str(small.root), "--output", form]
+    assert main(arguments) == 0
+    assert "missing_file" not in capsys.readouterr().out
+    [path, *_] = _data(small)
+    path.unlink()
+    assert main(arguments) == 3
+    shown = capsys.readouterr()
+    [row] = [line for line in shown.out.splitlines() if path.name in line]
+    assert "missing_file" in row
+    assert "restore the file" in row
+    assert "1 problem found; it names its next step" in shown.err
 
 
 def test_the_report_is_json(small: SmallLake, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ticklake.base.errors import UsageError
 from ticklake.lake.intent import Intent, StagedFile, decode_intent, encode_intent
 from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_entry
-from ticklake.schema.messages import MessageGroup, group_messages, payload_pieces
+from ticklake.schema.messages import MessageGroup, Skipped, group_messages, payload_pieces
 from ticklake.wal.frame import decode_frame, encode_group, is_body_whole, read_header
 from ticklake.wal.seen import SeenSet
 from ticklake.wal.state import Incarnation, Position, Previous, SegmentState, decode_state, encode_state
@@ -33,6 +33,7 @@ RANGES = st.lists(st.tuples(INT64, INT64), max_size=3)
     ingest_ns=INT64,
     missing=RANGES,
     duplicates=st.integers(0, 10**9),
+    skipped=st.none() | st.builds(Skipped, INT64, INT64),
     lead=st.integers(0, 30).map(lambda n: 8 * n),
     sector_bytes=st.sampled_from([64, 512, 4096]),
 )
@@ -43,6 +44,7 @@ def test_a_group_comes_back(
     ingest_ns: int,
     missing: list[tuple[int, int]],
     duplicates: int,
+    skipped: Skipped | None,
     lead: int,
     sector_bytes: int,
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_group_comes_back(
         durable_bytes=lead,
         missing=missing,
         duplicates=duplicates,
+        skipped=skipped,
         sector_bytes=sector_bytes,
     )
     data = bytes(lead) + b"".join(parts)
@@ -72,6 +75,7 @@ def test_a_group_comes_back(
     assert is_body_whole(data, lead, header)
     frame = decode_frame(data, lead, header)
     assert (frame.group, frame.missing, frame.duplicates) == (group, tuple(missing), duplicates)
+    assert frame.skipped == skipped
     assert read_header(data, lead, salt=78) is None
 
 
@@ -97,9 +101,15 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
 COUNTS = st.dictionaries(NAMES, st.integers(0, 9), max_size=3)
 
 
-@given(path=NAMES, rows=COUNTS, missing=RANGES, first=st.none() | INT64)
+@given(
+    path=NAMES,
+    rows=COUNTS,
+    missing=RANGES,
+    first=st.none() | INT64,
+    skipped=st.none() | st.builds(Skipped, INT64, INT64),
+)
 def test_a_ledger_entry_comes_back(
-    path: str, rows: dict[str, int], missing: list[tuple[int, int]], first: int | None
+    path: str, rows: dict[str, int], missing: list[tuple[int, int]], first: int | None, skipped: Skipped | None
 ) -> None:
     entry = LedgerEntry(
         writer="w",
@@ -119,6 +129,7 @@ def test_a_ledger_entry_comes_back(
         quarantined_rows=rows,
         reasons=rows,
         files=(LedgerFile(path, "t", 3, 10, "00ff00ff"),),
+        skipped=skipped,
     )
     assert decode_entry(encode_entry(entry)) == entry
 

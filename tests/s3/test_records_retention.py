@@ -105,7 +105,8 @@ def test_lake_files_are_entered_in_the_books_before_they_go(bucket: ObjectPath) 
     files = tuple(LedgerFile(name, "futures.trades", 1, 4, "00000000") for name in (path, kept))
     entry = LedgerEntry(
         writer="abc-MD", lane="MD", stream="MARKET_DATA", segment=1, incarnation=1, first_seq=1, last_seq=2,
-        received=2, stored=2, quarantined=0, duplicates=0, committed_ns=1, files=files,
+        received=2, stored=2, quarantined=0, duplicates=0, missing=(), rows={}, quarantined_rows={}, reasons={},
+        files=files, committed_ns=1,
     )  # fmt: skip
     replace(bucket / ledger_folder(entry.writer) / ledger_name(entry.segment), encode_entry(entry))
     report = purge(bucket, "bronze/futures", max_age_days=30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -36,13 +37,6 @@ class SqlOutput(StrEnum):
     CSV = "csv"
     NDJSON = "ndjson"
     ARROW = "arrow"
-
-
-class ReportOutput(StrEnum):
-    """Form of a report."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def ls(
@@ -98,20 +92,36 @@ def recipe(
 def verify(
     table: Annotated[str | None, typer.Argument(help="Check the files of this table only.")] = None,
     deep: Annotated[bool, typer.Option("--deep", help=_DEEP)] = False,
-    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Form of the report.")] = ReportOutput.TABLE,
+    output: OutputOption = Output.TABLE,
     data: DataOption = None,
     state: StateOption = None,
 ) -> None:
-    """Prove that the books balance and every file is whole. Exit 3 when anything is off, naming it."""
+    """Prove that the books balance and every file is whole. Exit 3 when anything is off, naming it.
+
+    As JSON the whole report; as CSV, NDJSON or Markdown the problems, one a row.
+    """
     place = find_place(data, state)
     state_dir = place.state_dir if place.state_dir and place.state_dir.is_dir() else None
+    if state is not None and state_dir is None:
+        raise UsageError(f"no state folder at {place.state_dir}; check --state")
     report = verify_lake(place.data_root, state_dir, table, deep, tables=place.open().catalog.tables)
-    if output is ReportOutput.JSON:
+    if state_dir is None:
+        where = f"no state folder at {place.state_dir}" if place.state_dir else "no state folder was named (--state)"
+        typer.echo(f"waiting is unknown: {where}; only the lake was checked", err=True)
+    if output is Output.JSON:
         show_json(report.to_dict())
-    else:
+    elif output is Output.TABLE:
         _show_report(report, reads_bytes=not isinstance(place.data_root, ObjectPath))
+    else:
+        problems = [asdict(problem) for problem in report.problems]
+        show_rows(problems, output, columns=["code", "path", "what", "next_step"])
     if not report.is_ok:
-        raise CheckFailedError(f"{max(len(report.problems), 1)} problems found; each names its next step")
+        count = max(len(report.problems), 1)
+        raise CheckFailedError(
+            "1 problem found; it names its next step"
+            if count == 1
+            else f"{count} problems found; each names its next step"
+        )
 
 
 def _show_report(report: VerifyReport, *, reads_bytes: bool) -> None:

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from ticklake.base.clock import SystemClock
-from ticklake.base.errors import CorruptError, RetryableError
+from ticklake.base.errors import CorruptError, NoDataError, RetryableError
 from ticklake.base.settings import load_settings
 from ticklake.cli.output import Output, OutputOption, show_rows
-from ticklake.cli.place import StateOption
+from ticklake.cli.place import DataOption, StateOption
 from ticklake.files.lease import FolderLock
 from ticklake.files.local import LocalFiles
 from ticklake.wal.repair import SegmentRepair, SegmentVerdict, repair_folder, verify_folder
@@ -35,15 +35,15 @@ _COLUMNS: Final = (
 
 
 @app.command()
-def ls(output: OutputOption = Output.TABLE, state: StateOption = None) -> None:
+def ls(output: OutputOption = Output.TABLE, data: DataOption = None, state: StateOption = None) -> None:
     """List the segments of every lane: what waits for its commit."""
-    show_rows([row for row, _ in _verdicts(_state(state))], output, columns=_COLUMNS)
+    show_rows([row for row, _ in _verdicts(_state(data, state))], output, columns=_COLUMNS)
 
 
 @app.command()
-def verify(output: OutputOption = Output.TABLE, state: StateOption = None) -> None:
+def verify(output: OutputOption = Output.TABLE, data: DataOption = None, state: StateOption = None) -> None:
     """Check every frame of every segment. Exit 65 when one that was synced is bad. Changes nothing."""
-    found = list(_verdicts(_state(state)))
+    found = list(_verdicts(_state(data, state)))
     show_rows([{**row, "reason": verdict.reason} for row, verdict in found], output, columns=[*_COLUMNS, "reason"])
     _refuse_damage(verdict for _, verdict in found)
 
@@ -54,18 +54,16 @@ def repair(
         bool, typer.Option("--dry-run", help="Only say what is damaged; exit 65 if anything is.")
     ] = False,
     output: OutputOption = Output.TABLE,
+    data: DataOption = None,
     state: StateOption = None,
 ) -> None:
     """Make a damaged log readable again: keep every good frame, keep a copy, name what is lost.
 
     Refuses while a daemon runs on the state folder.
     """
-    state_dir = _state(state)
+    state_dir = _state(data, state)
     if dry_run:
-        verify(output, state)
-        return
-    if not state_dir.is_dir():
-        show_rows([], output, columns=["lane", "segment"])
+        verify(output, data, state)
         return
     lock = FolderLock.acquire(str(state_dir), clock=SystemClock())
     repairs: list[tuple[str, SegmentRepair]] = []
@@ -79,8 +77,12 @@ def repair(
         typer.echo("nothing to repair", err=True)
 
 
-def _state(state: Path | None) -> Path:
-    return load_settings(state_dir=state).writer_state_dir()
+def _state(data: str | None, state: Path | None) -> Path:
+    """The state folder. Raises NoDataError when it holds no log: an empty answer would look like a clean one."""
+    state_dir = load_settings(data_root=data, state_dir=state).writer_state_dir()
+    if not _lanes(state_dir):
+        raise NoDataError(f"no log below {state_dir}; check --state")
+    return state_dir
 
 
 def _lanes(state_dir: Path) -> list[str]:

@@ -24,7 +24,7 @@ class Binding:
 
     Attributes:
         is_explicit: every message is acked for itself; else one ack covers all before it.
-        is_filtered: it leaves out subjects or keeps no order, so a hole in the sequences means nothing.
+        is_filtered: it leaves out subjects or keeps no order, so a hole in the sequences need not be a loss.
         takes_acks: False while we are far behind: the server sends faster when it keeps no book of what it sent, and
             our position is the truth anyway. Near the end of the stream the consumer is made anew with acks.
         ack_wait_s: what is not acked for so long is delivered again.

@@ -16,7 +16,7 @@ from ticklake.base.metrics import Metrics
 from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Intake, Taken
 from ticklake.ingest.wire import Wire
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.sink.feed import BatchWriter, FeedState
 from ticklake.sink.lane import Lane
 
@@ -31,6 +31,7 @@ class CoreBatch:
     group: MessageGroup
     duplicates: int = 0
     missing: tuple[tuple[int, int], ...] = ()
+    skipped: Skipped | None = None
 
 
 class CoreFeed:

@@ -18,7 +18,7 @@ import pyarrow.csv as pa_csv
 
 from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Taken
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
 
 _NATIVE_FROM = 64  # below this a Python loop is faster than setting up the native parser
 _SHORT_FORM_TOKENS = 9
@@ -46,7 +46,8 @@ class Ordered:
     Attributes:
         group: new messages to log, in order; None when there is none.
         duplicates: messages dropped because we hold them durably.
-        missing: stream sequences that were skipped by the server, as inclusive ranges.
+        missing: stream sequences that the server no longer had, as inclusive ranges.
+        skipped: what a filtered consumer passed over, in place of `missing`; None when nothing.
         acks: ack subjects to answer once the group is durable.
         next_consumer_sequence: what must come next.
         pending: messages the server still holds for us.
@@ -66,6 +67,7 @@ class Ordered:
     is_reused: bool = False
     reused_sequence: int = 0
     left_out: tuple[bytes, ...] = ()
+    skipped: Skipped | None = None
 
 
 def parse_replies(taken: Taken) -> Deliveries:
@@ -139,7 +141,7 @@ def in_order(
         after_sequence: our durable position, 0 at the start of a stream, -1 when the next sequence cannot be told.
         after_server_ns: server time of the message at our position.
         consumer_sequence: the next one expected.
-        is_filtered: the consumer skips subjects, so holes in the stream sequence mean nothing.
+        is_filtered: the consumer leaves out subjects, so a hole in the sequences may be a message for others.
     """
     taken = taken.joined()
     try:
@@ -167,13 +169,18 @@ def in_order(
         )
     group: MessageGroup | None = None
     missing: tuple[tuple[int, int], ...] = ()
+    skipped: Skipped | None = None
     if skip < good:
         keep = range(skip, good)
         sequences = facts.sequences[skip:good]
-        missing_ranges, good_count = _holes(sequences, after_sequence)
+        holes, good_count = _holes(sequences, after_sequence)
         if good_count < len(sequences):
             broken, keep, sequences = "sequence_went_back", range(skip, skip + good_count), sequences[:good_count]
-        missing = () if is_filtered else tuple(missing_ranges)
+        if not is_filtered:
+            missing = tuple(holes)
+        elif holes:
+            after = after_sequence if after_sequence >= 0 else int(sequences[0]) - 1
+            skipped = Skipped(after, sum(last - first + 1 for first, last in holes))
         group = build_group(taken, keep, incarnation, ingest_ns, sequences, facts.server_ns[keep.start : keep.stop])
         good = keep.stop
     return Ordered(
@@ -184,6 +191,7 @@ def in_order(
         consumer_sequence + good,
         facts.pending,
         broken,
+        skipped=skipped,
     )
 
 

@@ -13,8 +13,9 @@ place of links, from the same staging folder; see `lake.landing`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from ticklake.base.errors import CorruptError, DiskError, OutOfRoomError
 from ticklake.files.placement import PlacedFiles

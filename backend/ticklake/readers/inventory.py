@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from ticklake.base.errors import CorruptError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.side_by_side import run_for
 from ticklake.lake.layout import LEDGER_FOLDER, QUARANTINE_FOLDER
-from ticklake.lake.ledger import LedgerEntry, decode_entry
+from ticklake.lake.ledger import LedgerCorruptError, LedgerEntry, decode_entry
 from ticklake.readers.report import Problem
 from ticklake.schema.lookup import TableCatalog
 
@@ -51,8 +50,8 @@ def read_entries(root: Place) -> tuple[dict[str, LedgerEntry], list[Problem]]:
     for relative, content in zip(paths, run(lambda path: (root / path).read_bytes(), paths), strict=True):
         try:
             entry = decode_entry(content, path=relative)
-        except CorruptError as error:
-            problems.append(Problem("ledger_unreadable", relative, str(error), "restore the entry from a copy"))
+        except LedgerCorruptError as error:
+            problems.append(Problem("ledger_unreadable", relative, error.reason, "restore the entry from a copy"))
             continue
         expected = f"{LEDGER_FOLDER}/{entry.writer}/{entry.segment:012d}.json"
         if relative != expected:
@@ -68,16 +67,8 @@ def read_entry(root: Place, maker: Maker) -> LedgerEntry | None:
     path = root / LEDGER_FOLDER / maker.writer / f"{maker.segment:012d}.json"
     try:
         return decode_entry(path.read_bytes(), path=str(path))
-    except (FileNotFoundError, CorruptError):
+    except (FileNotFoundError, LedgerCorruptError):
         return None
-
-
-def by_writer(entries: Iterable[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
-    """The entries of each writer, by segment."""
-    writers: dict[str, list[LedgerEntry]] = {}
-    for entry in sorted(entries, key=lambda entry: (entry.writer, entry.segment)):
-        writers.setdefault(entry.writer, []).append(entry)
-    return writers
 
 
 def _everything(root: Place, folder: str) -> Iterator[tuple[str, int]]:

@@ -14,19 +14,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ticklake.base.errors import NoDataError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.side_by_side import run_for
-from ticklake.lake.layout import LEDGER_FOLDER, QUARANTINE_FOLDER
+from ticklake.lake.layout import QUARANTINE_FOLDER
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
 from ticklake.readers.check_bytes import check_file, check_object, check_stored
 from ticklake.readers.deep import check_content, check_sequences
-from ticklake.readers.inventory import by_writer, data_files, maker_of, read_entries, read_entry
+from ticklake.readers.inventory import data_files, maker_of, read_entries, read_entry
 from ticklake.readers.place import find_place
+from ticklake.readers.reach import check_log, check_recoveries
 from ticklake.readers.report import Problem, StreamBook, VerifyReport
 from ticklake.readers.retired import read_retired
-from ticklake.readers.sequences import check_chain, check_entry, reached_by
-from ticklake.readers.waiting import LaneLog, Waiting, is_waiting, read_waiting
+from ticklake.readers.sequences import check_entry, check_lives
+from ticklake.readers.waiting import Waiting, is_waiting, read_waiting
 from ticklake.schema.lookup import TableCatalog
 
 
@@ -54,6 +56,7 @@ def verify_lake(
 
     Raises:
         UsageError: no such table.
+        NoDataError: there is no lake: neither a ledger nor a data file nor a log.
         StoreUnavailableError: the lake lies in a bucket whose store does not answer, or does not let us in.
     """
     root, catalog = find_place(data_root, tables)
@@ -63,8 +66,10 @@ def verify_lake(
     waiting = read_waiting(state) if state is not None else Waiting()
     found = data_files(root, catalog)
     entries, problems = read_entries(root)
+    if not (entries or problems or found or waiting.logs):
+        raise NoDataError(f"no lake at {root}: no catalog/ledger and no log; check --data or mount the volume")
     problems += waiting.problems
-    problems += _check_ledger(entries, waiting)
+    problems += _check_ledger(root, entries, waiting)
     retired = read_retired(root, entries.values())
     known = {file.path for entry in entries.values() for file in entry.files}
     strays, pending = _sort_strays(root, state, sorted(found.keys() - known))
@@ -124,29 +129,17 @@ def _check_file(root: Place, entry: LedgerEntry, file: LedgerFile, deep: bool, t
     return faults
 
 
-def _check_ledger(entries: Mapping[str, LedgerEntry], waiting: Waiting) -> Iterator[Problem]:
+def _check_ledger(root: Place, entries: Mapping[str, LedgerEntry], waiting: Waiting) -> Iterator[Problem]:
     for path, entry in entries.items():
         yield from check_entry(entry, path)
-    for writer, own in by_writer(entries.values()).items():
-        log = waiting.logs.get(own[0].lane)
-        if log is not None and log.writer == writer and not log.is_ordered:
-            continue  # a work queue may deliver in any order
-        folder = f"{LEDGER_FOLDER}/{writer}"
-        yield from check_chain(own, folder=folder)
-    yield from _check_positions(entries.values(), waiting.logs.values())
-
-
-def _check_positions(entries: Iterable[LedgerEntry], logs: Iterable[LaneLog]) -> Iterator[Problem]:
-    """The log knows how far the commits were; the newest entries of the ledger must reach that far."""
-    entries = list(entries)
-    for log in logs:
-        reached = reached_by(entry for entry in entries if entry.writer == log.writer)
-        if log.position is None or log.position[0] not in reached:
-            continue
-        incarnation, sequence = log.position
-        if sequence > reached[incarnation]:
-            what = f"the log knows sequence {sequence} to be committed, but the ledger ends at {reached[incarnation]}"
-            yield Problem("sequence_gap", log.stream, what, "restore the newest ledger entries and files from a copy")
+    # Entries of older programs do not say which sequences of a work queue they hold, and those come in any order.
+    unordered = {log.lane for log in waiting.logs.values() if log.tracks_seen}
+    yield from check_lives(
+        entry for entry in entries.values() if entry.reached is not None or entry.lane not in unordered
+    )
+    for log in waiting.logs.values():
+        yield from check_log(log, entries.values())
+    yield from check_recoveries(root, [*entries.values()])
 
 
 def _sort_strays(root: Place, state: Path | None, paths: Sequence[str]) -> tuple[list[Problem], list[str]]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from ticklake.files.local import LocalFiles
 from ticklake.readers.report import Problem
 from ticklake.wal.log import LoggedSegment, scan_log
-from ticklake.wal.segment import Tail
+from ticklake.wal.repair import find_faults
+from ticklake.wal.segment import Tail, segment_name
+from ticklake.wal.state import SegmentState
 
 _TRIES_MAX = 5  # a running daemon retires segments while we read; each try starts from a fresh list
 
@@ -23,16 +25,16 @@ class LaneLog:
         stream: the stream's name; the lane's name when no segment says.
         writer: who commits its segments; None when the state folder has no identity yet.
         messages: segment number -> messages in it.
-        position: (incarnation, sequence) that was reached before the oldest segment; None when unknown.
-        is_ordered: whether sequences come in order; not so for work queues, which are read by explicit acks.
+        begin: what was reached before the oldest segment, as its header says; None when that cannot be read.
+        tracks_seen: whether the stream is read by explicit acks, so that sequences come in any order.
     """
 
     lane: str
     stream: str
     writer: str | None
     messages: Mapping[int, int]
-    position: tuple[int, int] | None
-    is_ordered: bool
+    begin: SegmentState | None
+    tracks_seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,10 @@ def read_waiting(state_dir: Path) -> Waiting:
     logs: dict[str, LaneLog] = {}
     problems: list[Problem] = []
     for lane in files.list(root):
-        segments = _scan(files, f"{root}/{lane}")
+        segments, faults = _scan(files, f"{root}/{lane}")
         logs[lane] = _summary(lane, identity, segments)
-        problems += [
-            Problem(
-                "wal_damaged",
-                segment.path,
-                f"damage at byte {segment.scan.valid_bytes}: {segment.scan.reason}",
-                "see what is lost with `ticklake wal verify`",
-            )
-            for segment in segments
-            if segment.scan.tail is Tail.CORRUPT
-        ]
+        for path, what in faults.items():
+            problems.append(Problem("wal_damaged", path, what, "see what is lost with `ticklake wal verify`"))
     return Waiting(logs, tuple(problems))
 
 
@@ -71,15 +65,25 @@ def is_waiting(state_dir: Path, lane: str, segment: int) -> bool:
     return (state_dir / "wal" / lane / f"{segment:012d}.wal").exists()
 
 
-def _scan(files: LocalFiles, folder: str) -> list[LoggedSegment]:
+def _scan(files: LocalFiles, folder: str) -> tuple[list[LoggedSegment], dict[str, str]]:
+    """The segments, and path -> damage."""
     for _ in range(_TRIES_MAX - 1):
         try:
-            segments = list(scan_log(files, folder))
+            segments, faults = _scan_once(files, folder)
         except FileNotFoundError:
             continue
-        if not any(segment.scan.tail is Tail.CORRUPT for segment in segments):
-            return segments  # else look again: a frame that is being written can look bad once, not five times
-    return list(scan_log(files, folder))
+        if not faults:
+            return segments, faults  # else look again: a frame that is being written can look bad once, not five times
+    return _scan_once(files, folder)
+
+
+def _scan_once(files: LocalFiles, folder: str) -> tuple[list[LoggedSegment], dict[str, str]]:
+    faults = {f"{folder}/{segment_name(number)}": reason for number, reason in find_faults(files, folder).items()}
+    segments = list(scan_log(files, folder))
+    for segment in segments:
+        if segment.scan.tail is Tail.CORRUPT:
+            faults[segment.path] = f"damage at byte {segment.scan.valid_bytes}: {segment.scan.reason}"
+    return segments, faults
 
 
 def _read_identity(state_dir: Path) -> str | None:
@@ -91,15 +95,15 @@ def _read_identity(state_dir: Path) -> str | None:
 
 def _summary(lane: str, identity: str | None, segments: list[LoggedSegment]) -> LaneLog:
     states = [segment.scan.header.state for segment in segments if segment.scan.header is not None]
-    oldest = states[0] if states else None
+    oldest = segments[0].scan.header if segments else None
     return LaneLog(
         lane=lane,
-        stream=oldest.stream if oldest else lane,
+        stream=states[0].stream if states else lane,
         writer=f"{identity}-{lane}" if identity else None,
         messages={
             segment.number: sum(len(frame.group) for frame in segment.scan.frames if frame.group is not None)
             for segment in segments
         },
-        position=(oldest.position.incarnation, oldest.position.sequence) if oldest else None,
-        is_ordered=not any(state.seen for state in states),
+        begin=oldest.state if oldest is not None else None,
+        tracks_seen=any(state.tracks_seen or state.seen for state in states),
     )

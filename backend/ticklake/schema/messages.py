@@ -5,8 +5,23 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _APART_BYTES = 16_384  # a mean payload from here on costs more to copy than to write for itself
+
+
+class Skipped(NamedTuple):
+    """Sequences that a filtered consumer passed over: for others or gone from the stream; the server does not say.
+
+    Only their number is kept: where every second message is for others, their ranges would outgrow the messages.
+
+    Attributes:
+        after: the sequence behind which we began to look.
+        sequences: how many lie between there and the last message, and are none of the messages.
+    """
+
+    after: int
+    sequences: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.sink.lane import Lane
 
 
@@ -26,6 +26,11 @@ class Batch(Protocol):
     @property
     def missing(self) -> Sequence[tuple[int, int]]:
         """Stream sequences that no longer exist, inclusive ranges."""
+        ...
+
+    @property
+    def skipped(self) -> Skipped | None:
+        """What a filtered consumer passed over; None when nothing."""
         ...
 
 

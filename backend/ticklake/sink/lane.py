@@ -20,7 +20,7 @@ from ticklake.lake.intent import Intent
 from ticklake.lake.landing import BucketLake
 from ticklake.lake.ledger import LedgerEntry
 from ticklake.lake.publish import open_publisher
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.sink.progress import Progress
 from ticklake.sink.recovery import RecoveryReport, Replay, publish_old_log
 from ticklake.sink.room import BALLAST_BYTES, Ballast, put_off
@@ -186,12 +186,13 @@ class Lane:
         """Messages in the live segment: what the next `rotate` seals."""
         return self._live.messages
 
-    def append(self, group: MessageGroup, *, missing: Sequence[Range] = ()) -> None:
+    def append(self, group: MessageGroup, *, missing: Sequence[Range] = (), skipped: Skipped | None = None) -> None:
         """Put a group into the log. Durable on return: now its messages may be acked.
 
         Args:
             group: messages above `position`, of the present incarnation (or of core NATS, without sequences).
             missing: (first, last) sequences, up to the group's last one, that the stream no longer had.
+            skipped: what a filtered consumer passed over on the way to the group's last message.
 
         Raises:
             OutOfRoomError: the log is as before; try the same group again when there is room.
@@ -201,13 +202,13 @@ class Lane:
         self._check_alive()
         self._progress.check(group)
         try:
-            self._wal.append(group, missing=missing, duplicates=self._unlogged_duplicates)
+            self._wal.append(group, missing=missing, duplicates=self._unlogged_duplicates, skipped=skipped)
             self._wal.sync()
         except DiskError as error:
             self._fail(error)
             raise
         with self._lock:
-            self._live.take(group, missing, self._unlogged_duplicates)
+            self._live.take(group, missing, self._unlogged_duplicates, skipped)
             self._unlogged_duplicates = 0
         self._progress.take_group(group)
 

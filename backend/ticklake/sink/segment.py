@@ -11,7 +11,7 @@ import numpy as np
 from ticklake.base.errors import UsageError
 from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.ledger import LedgerEntry
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.sink.progress import Progress
 from ticklake.wal.frame import Range
 from ticklake.wal.log import LoggedSegment
@@ -27,6 +27,7 @@ class Segment:
         incarnation: the one life of the stream that its messages belong to; 0 for core NATS.
         groups: its messages, in order.
         missing: (first, last) sequences that the stream no longer had.
+        skipped: what a filtered consumer passed over; None when nothing.
         duplicates: messages that were dropped while it was filled.
         messages: how many messages its groups hold.
         size_bytes: bytes in the log.
@@ -37,6 +38,7 @@ class Segment:
     incarnation: int
     groups: tuple[MessageGroup, ...]
     missing: tuple[Range, ...]
+    skipped: Skipped | None
     duplicates: int
     messages: int
     size_bytes: int
@@ -49,13 +51,19 @@ class LiveSegment:
     def __init__(self, *, duplicates: int = 0) -> None:
         self.groups: list[MessageGroup] = []
         self.missing: list[Range] = []
+        self.skipped: Skipped | None = None
         self.duplicates = duplicates
         self.messages = 0
 
-    def take(self, group: MessageGroup, missing: Sequence[Range], duplicates: int) -> None:
+    def take(
+        self, group: MessageGroup, missing: Sequence[Range], duplicates: int, skipped: Skipped | None = None
+    ) -> None:
         """Add a durable group and what came with it."""
         self.groups.append(group)
         self.missing += missing
+        if skipped is not None:
+            before = self.skipped or Skipped(skipped.after, 0)
+            self.skipped = Skipped(before.after, before.sequences + skipped.sequences)
         self.duplicates += duplicates
         self.messages += len(group)
 
@@ -70,6 +78,7 @@ class LiveSegment:
             incarnation=self.groups[0].incarnation,
             groups=tuple(self.groups),
             missing=tuple(self.missing),
+            skipped=self.skipped,
             duplicates=self.duplicates,
             messages=self.messages,
             size_bytes=size_bytes,
@@ -83,7 +92,7 @@ def logged_segment(logged: LoggedSegment, before: Progress) -> Segment:
     progress = replace(before, seen=SeenSet())
     for frame in logged.scan.frames:
         if frame.group is not None:
-            live.take(frame.group, frame.missing, duplicates=0)
+            live.take(frame.group, frame.missing, duplicates=0, skipped=frame.skipped)
             progress.take_group(frame.group)
     return live.seal(logged.number, logged.scan.valid_bytes, progress)
 
@@ -120,5 +129,7 @@ def ledger_entry(
         rows=encoded.rows,
         quarantined_rows=encoded.quarantined_rows,
         reasons=encoded.reasons,
+        files=(),
         reached=segment.reached,
+        skipped=segment.skipped,
     )

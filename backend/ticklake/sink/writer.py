@@ -126,7 +126,7 @@ class LaneWriter:
         begin_s = self._clock.monotonic_s()
         self.unsynced_since_ns = self._clock.wall_ns()
         if batch.group is not None:
-            self.lane.append(batch.group, missing=tuple(batch.missing))
+            self.lane.append(batch.group, missing=tuple(batch.missing), skipped=batch.skipped)
             self._filled_segment = self.lane.live_segment
         self.unsynced_since_ns = None
         took_s = self._clock.monotonic_s() - begin_s

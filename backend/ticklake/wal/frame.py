@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ticklake.base.errors import UsageError
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
 
 SECTOR_BYTES = 512  # the smallest piece that any disk of today writes as a whole
 FRAME_HEADER_BYTES = 80
@@ -77,6 +77,7 @@ class Frame:
         group: its messages; None for a close mark.
         missing: (first, last) sequences that the server no longer had.
         duplicates: messages that were dropped since the frame before because they were stored already.
+        skipped: what a filtered consumer passed over on the way to the frame's last message; None when nothing.
         start_bytes: where the frame begins in the segment.
         end_bytes: where the next one begins.
     """
@@ -88,6 +89,7 @@ class Frame:
     duplicates: int
     start_bytes: int
     end_bytes: int
+    skipped: Skipped | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -98,6 +100,7 @@ class Frame:
 class _Notes(msgspec.Struct, omit_defaults=True):
     missing: list[Range] = []
     duplicates: int = 0
+    skipped: Skipped | None = None
 
 
 def encode_group(
@@ -109,6 +112,7 @@ def encode_group(
     durable_bytes: int,
     missing: Sequence[Range] = (),
     duplicates: int = 0,
+    skipped: Skipped | None = None,
     sector_bytes: int = SECTOR_BYTES,
 ) -> list[bytes]:
     """The frame of `group` as parts to be written one behind the other at offset `at_bytes`.
@@ -119,7 +123,7 @@ def encode_group(
     _check_columns(group)
     flags = (_SEQUENCED if group.sequences else 0) | (_CODED if len(group.subjects) > 1 else 0)
     subjects = _encode_blobs((), group.subjects)
-    notes = _encode_notes(missing, duplicates)
+    notes = _encode_notes(missing, duplicates, skipped)
     headers = _encode_blobs(tuple(group.headers), tuple(group.headers.values())) if group.headers else b""
     sections = [subjects, notes, headers]
     if flags & _CODED:
@@ -229,6 +233,7 @@ def decode_frame(data: Log, at_bytes: int, header: FrameHeader) -> Frame:
         group=group,
         missing=tuple(notes.missing),
         duplicates=notes.duplicates,
+        skipped=notes.skipped,
         start_bytes=at_bytes,
         end_bytes=header.end_bytes,
     )
@@ -305,10 +310,10 @@ def _crc32c(parts: Sequence[bytes]) -> int:
     return crc
 
 
-def _encode_notes(missing: Sequence[Range], duplicates: int) -> bytes:
-    if not missing and not duplicates:
+def _encode_notes(missing: Sequence[Range], duplicates: int, skipped: Skipped | None = None) -> bytes:
+    if not missing and not duplicates and skipped is None:
         return b""
-    return msgspec.json.encode(_Notes(missing=list(missing), duplicates=duplicates))
+    return msgspec.json.encode(_Notes(missing=list(missing), duplicates=duplicates, skipped=skipped))
 
 
 def _encode_blobs(keys: Sequence[int], blobs: Sequence[bytes]) -> bytes:

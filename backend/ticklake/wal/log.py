@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from ticklake.base.errors import DiskError, OutOfRoomError
 from ticklake.files.protocol import AppendFile, Files
-from ticklake.schema.messages import MessageGroup
+from ticklake.schema.messages import MessageGroup, Skipped
+from ticklake.wal.chain import chain_faults
 from ticklake.wal.errors import WalCorruptError
 from ticklake.wal.frame import SECTOR_BYTES, Range, encode_close, encode_group
 from ticklake.wal.header import SegmentHeader, decode_header, encode_header
@@ -95,7 +96,14 @@ class Wal:
         """Path of the live segment."""
         return f"{self._folder}/{segment_name(self.number)}"
 
-    def append(self, group: MessageGroup, *, missing: Sequence[Range] = (), duplicates: int = 0) -> None:
+    def append(
+        self,
+        group: MessageGroup,
+        *,
+        missing: Sequence[Range] = (),
+        duplicates: int = 0,
+        skipped: Skipped | None = None,
+    ) -> None:
         """Write one frame. Not durable before `sync`.
 
         Raises:
@@ -111,6 +119,7 @@ class Wal:
                 durable_bytes=self.durable_bytes,
                 missing=missing,
                 duplicates=duplicates,
+                skipped=skipped,
                 sector_bytes=self._sector_bytes,
             )
         )
@@ -211,10 +220,12 @@ def read_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
     """Every segment in the folder, oldest first; torn tails are already left out of the frames.
 
     Raises:
-        WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed or from another program.
+        WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed, half repaired or from
+            another program.
     """
     headers = read_headers(files, folder)
-    _check_chain(folder, headers)
+    for number, reason in chain_faults(headers, files.list(folder)).items():
+        raise WalCorruptError(f"{folder}/{segment_name(number)}", offset_bytes=0, reason=reason)
     for segment in _scan_all(files, folder, headers):
         if segment.scan.tail is Tail.CORRUPT:
             raise WalCorruptError(segment.path, offset_bytes=segment.scan.valid_bytes, reason=segment.scan.reason)
@@ -256,20 +267,3 @@ def _read_header(files: Files, path: str) -> SegmentHeader | None:
     except ValueError:
         return None  # a version we do not know: `scan` says so with the place
     return decoded[0] if decoded else None
-
-
-def _check_chain(folder: str, headers: Mapping[int, SegmentHeader | None]) -> None:
-    for number, header in headers.items():
-        if header is None:
-            continue
-        path = f"{folder}/{segment_name(number)}"
-        if header.segment != number:
-            reason = f"the file holds segment {header.segment}: it was renamed or copied"
-            raise WalCorruptError(path, offset_bytes=0, reason=reason)
-        previous = header.state.previous
-        if previous and previous.segment not in headers and previous.segment > min(headers):
-            reason = f"segment {previous.segment} before it is missing, although older ones are still here"
-            raise WalCorruptError(path, offset_bytes=0, reason=reason)
-    if headers and min(headers) > 1 and not any(headers.values()):
-        path = f"{folder}/{segment_name(max(headers))}"
-        raise WalCorruptError(path, offset_bytes=0, reason="no segment with a whole header is left")

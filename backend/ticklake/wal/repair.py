@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 from ticklake.base.errors import CorruptError
 from ticklake.files.protocol import Files
+from ticklake.wal.chain import REPAIRED, chain_faults, half_repaired
 from ticklake.wal.frame import Frame, Kind, Range, decode_frame, encode_close, encode_group, is_body_whole
 from ticklake.wal.header import SegmentHeader, encode_header
 from ticklake.wal.log import LoggedSegment, read_headers, scan_log
-from ticklake.wal.segment import Tail, find_frames, segment_name, segment_number
+from ticklake.wal.segment import Tail, find_frames, segment_name
 from ticklake.wal.state import Incarnation, SegmentState
 
-_REPAIRED = ".repaired"
 _BROKEN = ".broken"
 _MADE_UP = "repaired"
 _TRACKS_SEEN = b'"tracks_seen":true'  # as it stands in a header; most of a damaged one can still be read
@@ -91,33 +91,43 @@ class SegmentRepair:
 
 def verify_folder(files: Files, folder: str) -> list[SegmentVerdict]:
     """A verdict on every segment of one lane's log, oldest first. Changes nothing; a live log may be read."""
-    missing = _missing_before(read_headers(files, folder))
-    return [_verdict(segment, missing.get(segment.number, "")) for segment in scan_log(files, folder)]
+    faults = find_faults(files, folder)
+    verdicts = [_verdict(segment, faults.pop(segment.number, "")) for segment in scan_log(files, folder)]
+    verdicts += [_verdict_on_absent(folder, number, reason) for number, reason in faults.items()]
+    return sorted(verdicts, key=lambda verdict: verdict.segment)
 
 
 def repair_folder(files: Files, folder: str) -> list[SegmentRepair]:
     """Make a damaged log readable again. Only while nobody writes to it; safe to run again after a crash.
 
     Raises:
-        CorruptError: nothing tells how far the stream was; nothing was changed, the ledger knows more.
+        CorruptError: nothing says how far the stream was read, and there is no message either; see the text.
         OutOfRoomError: nothing was changed yet in the segment at hand; free some room.
         DiskError: stop.
     """
     _finish_earlier(files, folder)
+    faults = find_faults(files, folder)
     headers = read_headers(files, folder)
-    missing = _missing_before(headers)
     known = [header.state for number, header in headers.items() if header and header.segment == number]
     repairs: list[SegmentRepair] = []
     last_sequence: int | None = None
     for segment in scan_log(files, folder):
-        reason = missing.get(segment.number) or segment.scan.reason
-        if segment.scan.tail is Tail.CORRUPT or segment.number in missing:
+        reason = faults.get(segment.number) or segment.scan.reason
+        is_out_of_place = segment.number in faults and segment.scan.header is not None
+        if segment.scan.tail is Tail.CORRUPT or is_out_of_place:
             repair, kept = _repair(files, folder, segment, reason, last_sequence, known)
             repairs.append(repair)
         else:
             kept = segment.scan.frames
         last_sequence = _last_sequence(kept) or last_sequence
+    for number, reason in find_faults(files, folder).items():
+        raise CorruptError(f"{folder}/{segment_name(number)}: {reason}")
     return repairs
+
+
+def find_faults(files: Files, folder: str) -> dict[int, str]:
+    """Segment number -> what is wrong with its place in the log; see `wal.chain`. Changes nothing."""
+    return chain_faults(read_headers(files, folder), files.list(folder))
 
 
 def _repair(
@@ -214,6 +224,7 @@ def _rewrite(header: SegmentHeader, kept: Sequence[Frame]) -> bytes:
                 durable_bytes=len(content),
                 missing=frame.missing,
                 duplicates=frame.duplicates,
+                skipped=frame.skipped,
                 sector_bytes=header.sector_bytes,
             )
         content += b"".join(parts)
@@ -234,25 +245,23 @@ def _keep_copy(files: Files, folder: str, path: str, content: bytes) -> str:
 
 def _put_in_place(files: Files, folder: str, path: str, content: bytes) -> None:
     """Replace a segment. A crash leaves the old one, or the new one under its second name; see `_finish_earlier`."""
-    _write(files, path + _REPAIRED, content)
+    _write(files, path + REPAIRED, content)
     files.sync_folder(folder)
     files.unlink(path)
     files.sync_folder(folder)
-    files.link(path + _REPAIRED, path)
+    files.link(path + REPAIRED, path)
     files.sync_folder(folder)
-    files.unlink(path + _REPAIRED)
+    files.unlink(path + REPAIRED)
     files.sync_folder(folder)
 
 
 def _finish_earlier(files: Files, folder: str) -> None:
-    for name in files.list(folder):
-        original = name.removesuffix(_REPAIRED)
-        if original == name or segment_number(original) is None:
-            continue
-        if not files.exists(f"{folder}/{original}"):
-            files.link(f"{folder}/{name}", f"{folder}/{original}")
+    for number in half_repaired(files.list(folder)):
+        path = f"{folder}/{segment_name(number)}"
+        if not files.exists(path):
+            files.link(path + REPAIRED, path)
             files.sync_folder(folder)
-        files.unlink(f"{folder}/{name}")
+        files.unlink(path + REPAIRED)
         files.sync_folder(folder)
 
 
@@ -263,20 +272,6 @@ def _write(files: Files, path: str, content: bytes) -> None:
         file.sync()
     finally:
         file.close()
-
-
-def _missing_before(headers: dict[int, SegmentHeader | None]) -> dict[int, str]:
-    """Segment -> what is wrong with its place in the chain."""
-    found = {}
-    for number, header in headers.items():
-        if header is None:
-            continue
-        previous = header.state.previous
-        if header.segment != number:
-            found[number] = f"the file holds segment {header.segment}: it was renamed or copied"
-        elif previous and previous.segment not in headers and previous.segment > min(headers):
-            found[number] = f"{segment_name(previous.segment)} before it is missing"
-    return found
 
 
 def _verdict(segment: LoggedSegment, missing: str) -> SegmentVerdict:
@@ -297,16 +292,24 @@ def _verdict(segment: LoggedSegment, missing: str) -> SegmentVerdict:
     )
 
 
+def _verdict_on_absent(folder: str, number: int, reason: str) -> SegmentVerdict:
+    """On a segment that is there under its second name only."""
+    path = f"{folder}/{segment_name(number)}"
+    return SegmentVerdict(number, path, 0, 0, 0, 0, None, None, Tail.CORRUPT, reason, is_closed=False)
+
+
 def _last_sequence(frames: Iterable[Frame]) -> int | None:
     return max((max(f.group.sequences) for f in frames if f.group and f.group.sequences), default=None)
 
 
 def _gaps(kept: Iterable[Frame], last_sequence: int | None) -> Iterable[Range]:
-    """Sequences between two kept groups that are in neither, and not known to be missing from the stream."""
+    """Sequences between two kept groups that are in neither, and not known to be missing or for others."""
     for frame in kept:
         if frame.group is None or not frame.group.sequences:
             continue
         first = min([frame.group.sequences[0], *(first for first, _ in frame.missing)])
+        if frame.skipped is not None:
+            first = min(first, frame.skipped.after + 1)
         if last_sequence is not None and first > last_sequence + 1:
             yield last_sequence + 1, first - 1
         last_sequence = max(frame.group.sequences)

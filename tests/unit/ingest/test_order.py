@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Loose, Taken
 from ticklake.ingest.order import Ordered, any_order, in_order, parse_replies
+from ticklake.schema.messages import Skipped
 
 Row = tuple[int, int, int, int]  # delivered, stream sequence, consumer sequence, server ns
 FORMS = ("$JS.ACK.S.C.", "$JS.ACK.hub.ACCHASH.S.C.", "$JS.ACK._.ACCHASH.S.C.")
@@ -148,7 +149,12 @@ def test_a_known_sequence_with_a_newer_time_was_used_again() -> None:
 def test_holes_are_missing_unless_the_consumer_filters() -> None:
     rows = run(4, 5, 9, 12)
     assert order(rows, after=1).missing == ((2, 3), (6, 8), (10, 11))
-    assert order(rows, after=1, is_filtered=True).missing == ()
+    assert order(rows, after=1).skipped is None
+    filtered = order(rows, after=1, is_filtered=True)
+    assert (filtered.missing, filtered.skipped) == ((), Skipped(after=1, sequences=7))
+    filtered = order(rows, after=-1, after_ns=0, is_filtered=True)
+    assert filtered.skipped == Skipped(after=3, sequences=5), "where we began is not known: nothing was skipped there"
+    assert order(run(2, 3), after=1, is_filtered=True).skipped is None
     assert order(rows, after=-1, after_ns=0).missing == ((6, 8), (10, 11)), "where we began is not known: no hole there"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from ticklake.base.errors import CorruptError
 from ticklake.lake.layout import ledger_name, part_name, quarantine_folder
-from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_entry, iter_entries, read_ledger
+from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_entry, read_ledger
 from ticklake.testing.disk import CrashDisk
 
 ENTRY = LedgerEntry(
@@ -78,7 +78,7 @@ def test_the_books_are_read_writer_by_writer_in_order() -> None:
         document = encode_entry(ENTRY).replace(b'"segment":42', b'"segment":%d' % segment)
         disk.create(f"{folder}/{ledger_name(segment)}").write([document])
     disk.create("/disk/data/catalog/ledger/a/notes.txt").write([b"by hand"])
-    assert [entry.segment for entry in iter_entries(disk, "/disk/data")] == [9, 10, 1, 2]
+    assert [entry.segment for entry in read_ledger(disk, "/disk/data")] == [9, 10, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import google_crc32c
 import pytest
+from msgspec.structs import replace
 
 from ticklake.base.errors import CorruptError, DiskError, OutOfRoomError
 from ticklake.files.local import LocalFiles
@@ -32,6 +33,11 @@ ENTRY = LedgerEntry(
     stored=2,
     quarantined=1,
     duplicates=0,
+    missing=(),
+    rows={},
+    quarantined_rows={},
+    reasons={},
+    files=(),
     committed_ns=5,
 )
 
@@ -142,7 +148,7 @@ def _real_publisher(root: Path, files: LocalFiles) -> Publisher:
 
 def _commit(publisher: Publisher, segment: int) -> None:
     entry = replace(ENTRY, segment=segment)
-    files = tuple(replace(file, name=f"part-{segment}.parquet") for file in _encoded().files)
+    files = tuple(dataclasses.replace(file, name=f"part-{segment}.parquet") for file in _encoded().files)
     publisher.finish(publisher.decide(replace(_encoded(), files=files), entry, reached={}))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 from tests.integration.small_lake import TABLES
 from tests.unit.readers.test_sequences import ENTRY
 
@@ -20,8 +21,6 @@ NAME = "part-090000-0123abcd-market_data-00000001.parquet"
 
 
 def entry(*paths: str, table: str = "futures.trades") -> LedgerEntry:
-    from dataclasses import replace
-
     files = tuple(LedgerFile(path, table, 3, 100, "00000000") for path in paths)
     return replace(ENTRY, files=files, committed_ns=1_734_307_200_123_456_789)
 

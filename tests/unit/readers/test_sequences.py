@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from ticklake.lake.ledger import LedgerEntry, LedgerFile
-from ticklake.readers.sequences import check_chain, check_entry, reached_by
+from ticklake.readers.sequences import check_entry, check_lives
+from ticklake.schema.messages import Skipped
 
-FOLDER = "catalog/ledger/0123abcd-market_data"
 ENTRY = LedgerEntry(
     writer="0123abcd-market_data",
     lane="market_data",
@@ -22,6 +22,7 @@ ENTRY = LedgerEntry(
     quarantined=1,
     duplicates=2,
     committed_ns=0,
+    missing=(),
     rows={"futures.trades": 9},
     quarantined_rows={"futures.trades": 1},
     reasons={"wrong_type": 1},
@@ -39,7 +40,7 @@ def _follow(first: int, last: int, segment: int = 2, taken: int | None = None, *
 
 
 def _codes(entries: Sequence[LedgerEntry]) -> list[str]:
-    return [problem.code for problem in check_chain(entries, folder=FOLDER)]
+    return [problem.code for problem in check_lives(entries)]
 
 
 def test_an_entry_that_adds_up_is_fine() -> None:
@@ -78,6 +79,20 @@ def test_a_gap_that_the_server_explains_is_fine() -> None:
     assert _codes([ENTRY, _follow(11, 20, taken=8, missing=((15, 16),))]) == []
 
 
+def test_what_a_filter_passed_over_is_no_gap_and_hides_none() -> None:
+    def skipped(after: int, sequences: int) -> dict[str, object]:
+        return {"skipped": Skipped(after, sequences)}
+
+    assert _codes([ENTRY, _follow(14, 20, taken=5, **skipped(10, 5))]) == []
+    assert _codes([_follow(14, 20, taken=5, **skipped(10, 5))]) == []
+    assert _codes([_follow(14, 20, taken=5, missing=((12, 13),), **skipped(14, 2))]) == []  # missing before it began
+    assert _codes([_follow(14, 20, taken=4, missing=((15, 15),), **skipped(10, 5))]) == []
+    assert _codes([ENTRY, _follow(14, 20, taken=5, **skipped(11, 4))]) == ["sequence_gap"]  # one before it is gone
+    assert _codes([ENTRY, _follow(14, 20, taken=4, **skipped(10, 5))]) == ["sequence_gap"]  # one inside is gone
+    assert _codes([ENTRY, _follow(14, 20, taken=6, **skipped(10, 5))]) == ["sequence_overlap"]
+    assert _codes([ENTRY, _follow(10, 20, taken=6, **skipped(9, 5))]) == ["sequence_overlap"]
+
+
 def test_an_overlap_is_named() -> None:
     assert _codes([ENTRY, _follow(10, 20)]) == ["sequence_overlap"]
     assert _codes([ENTRY, _follow(11, 20, taken=11)]) == ["sequence_overlap"]
@@ -91,5 +106,15 @@ def test_core_messages_have_no_sequences_to_check() -> None:
     assert _codes([ENTRY, _follow(1, 1, first_seq=None, last_seq=None), _follow(11, 12, 3)]) == []
 
 
-def test_the_reach_is_the_highest_sequence_of_each_incarnation() -> None:
-    assert reached_by([ENTRY, _follow(11, 20), _follow(1, 5, 3, incarnation=2)]) == {1: 20, 2: 5}
+def test_a_writer_that_goes_on_for_a_lost_one_is_in_its_chain() -> None:
+    reached = {"incarnation": [1, 7, "first"], "position": [1, 10, 100, 0], "seen": []}
+    before = replace(ENTRY, reached=reached)
+    other = {"writer": "9999abcd-market_data", "reached": reached}
+    assert _codes([_follow(11, 20, 1, **other), before]) == []
+    assert _codes([_follow(12, 20, 1, **other), before]) == ["sequence_gap"]
+    assert _codes([_follow(10, 20, 1, **other), before]) == ["sequence_overlap"]
+    assert _codes([_follow(1, 9, 1, **{**other, "reached": {**reached, "incarnation": [1, 8, "first"]}}), before]) == []
+
+
+def test_an_entry_inside_another_one_is_named_once() -> None:
+    assert _codes([_follow(1, 100), _follow(50, 60, 3), _follow(101, 102, 4)]) == ["sequence_overlap"]

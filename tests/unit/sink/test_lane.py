@@ -13,7 +13,7 @@ from ticklake.base.errors import CorruptError, OutOfRoomError, UsageError
 from ticklake.files.local import LocalFiles
 from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.ledger import read_ledger
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup, Skipped, group_messages
 from ticklake.sink.lane import Lane
 from ticklake.sink.progress import Progress
 from ticklake.testing.clock import ManualClock
@@ -78,6 +78,21 @@ def test_core_messages_have_no_position_and_no_sequences_in_the_books() -> None:
     assert segment is not None
     entry = lane.commit(segment)
     assert (entry.first_seq, entry.last_seq, entry.incarnation, entry.received) == (None, None, 0, 2)
+
+
+def test_the_books_say_what_a_filter_passed_over_also_after_a_crash() -> None:
+    disk = CrashDisk()
+    lane = _first(disk)
+    lane.append(_group(4), skipped=Skipped(after=2, sequences=1))
+    lane.append(_group(5))
+    lane.append(_group(9, 12), skipped=Skipped(after=5, sequences=5))
+    crashed = disk.restart()
+    segment = lane.rotate()
+    assert segment is not None
+    entry = lane.commit(segment)
+    assert entry.skipped == Skipped(after=2, sequences=6)
+    [again] = _open(crashed).recovery.entries
+    assert again.skipped == entry.skipped
 
 
 def test_the_books_count_duplicates_and_missing_sequences() -> None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from tests.crash.mill import DATA, STATE, model_encoder, model_ids
@@ -14,7 +15,7 @@ from tests.crash.mill import DATA, STATE, model_encoder, model_ids
 from ticklake.base.errors import DiskError
 from ticklake.base.metrics import Metrics
 from ticklake.lake.ledger import read_ledger
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup, Skipped, group_messages
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy, FlushRule
 from ticklake.sink.writer import LaneWriter
@@ -29,6 +30,7 @@ class Brought:
     group: MessageGroup | None
     duplicates: int = 0
     missing: tuple[tuple[int, int], ...] = ()
+    skipped: Skipped | None = None
 
 
 def messages(
@@ -273,8 +275,8 @@ async def test_the_time_of_a_sync_is_that_of_most_of_the_last_ones() -> None:
     steps = iter([0.001, 9.0, 0.001, 0.001, *[0.7] * 9])
     append = writer.lane.append
 
-    def slow_append(group: MessageGroup, *, missing: tuple[tuple[int, int], ...] = ()) -> None:
-        append(group, missing=missing)
+    def slow_append(group: MessageGroup, **notes: Any) -> None:
+        append(group, **notes)
         clock.advance(next(steps))
 
     seen = []

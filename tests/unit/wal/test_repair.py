@@ -11,7 +11,7 @@ import pytest
 from ticklake.base.errors import CorruptError
 from ticklake.ingest.api import MessageFacts, Retention, StreamFacts
 from ticklake.ingest.resume import Finding, decide
-from ticklake.schema.messages import group_messages
+from ticklake.schema.messages import Skipped, group_messages
 from ticklake.sink.progress import Progress
 from ticklake.testing.disk import CrashDisk, Faults, PowerCut
 from ticklake.wal.errors import WalCorruptError
@@ -195,12 +195,29 @@ def _decided(disk: CrashDisk, *, created_ns: int, payload: bytes | None = None) 
 def test_a_missing_segment_is_named_and_the_rest_can_be_used() -> None:
     disk = _log(segments=4)
     disk.unlink(f"{FOLDER}/000000000003.wal")
-    with pytest.raises(WalCorruptError, match="segment 3 before it is missing"):
+    with pytest.raises(WalCorruptError, match=r"000000000003\.wal before it is missing"):
         list(read_log(disk, FOLDER))
     assert [verdict.is_good for verdict in verify_folder(disk, FOLDER)] == [True, True, False]
     (repair,) = repair_folder(disk, FOLDER)
     assert repair.lost_sequences == ((13, 18),)
     assert _sequences(disk) == [*range(1, 13), *range(19, 25)]
+
+
+def test_what_a_filter_passed_over_is_not_lost_and_stays_on_record() -> None:
+    disk = CrashDisk()
+    disk.make_folder(FOLDER)
+    wal = Wal.open(disk, FOLDER, number=1, epoch=1, state=STATE, salt_source=lambda count: b"\x11" * count)
+    for first, skipped in ((1, None), (5, Skipped(1, 3)), (8, Skipped(5, 2)), (20, Skipped(8, 11))):
+        group = group_messages([(b"s", None, b"x")], incarnation=1, ingest_ns=1, sequences=[first], server_ns=[first])
+        wal.append(group, skipped=skipped)
+        wal.sync()
+    wal.close()
+    path = f"{FOLDER}/000000000001.wal"
+    _damage(disk, path, next(read_log(disk, FOLDER)).scan.frames[2].start_bytes + 100)
+    (repair,) = repair_folder(disk, FOLDER)
+    assert repair.lost_sequences == ((6, 8),)  # of them one was ours; 2 to 4 and 9 to 19 were for others
+    [segment] = read_log(disk, FOLDER)
+    assert [frame.skipped for frame in segment.scan.frames] == [None, Skipped(1, 3), Skipped(8, 11), None]
 
 
 def test_a_torn_tail_is_no_damage() -> None:
@@ -213,16 +230,23 @@ def test_a_torn_tail_is_no_damage() -> None:
     assert _sequences(disk) == list(range(1, 11))
 
 
-def test_a_repair_that_is_cut_short_anywhere_is_finished_by_the_next() -> None:
-    total = _damaged()
+@pytest.mark.parametrize(("segments", "number"), [(1, 1), (2, 1), (2, 2), (3, 2)])
+def test_a_repair_that_is_cut_short_anywhere_is_finished_by_the_next(segments: int, number: int) -> None:
+    total = _damaged(segments, number)
     repair_folder(total, FOLDER)
     done = _sequences(total)
     for crash_at in range(1, total.operations + 1):
-        disk = _damaged().copy()
+        disk = _damaged(segments, number).copy()
         disk.faults = Faults(crash_at=crash_at)
         with contextlib.suppress(PowerCut):
             repair_folder(disk, FOLDER)
         for image in [*disk.images(random.Random(crash_at), 20), disk.restart()]:
+            verdicts = verify_folder(image, FOLDER)
+            try:
+                assert _sequences(image) == done, "a start went on although messages are hidden from it"
+                assert all(verdict.is_good for verdict in verdicts)
+            except WalCorruptError:
+                assert not all(verdict.is_good for verdict in verdicts)
             repair_folder(image, FOLDER)
             assert _sequences(image) == done
             copies = [name for name in image.list(FOLDER) if not name.endswith(".wal")]
@@ -230,8 +254,38 @@ def test_a_repair_that_is_cut_short_anywhere_is_finished_by_the_next() -> None:
             assert all(".broken" in name for name in copies)
 
 
-def _damaged() -> CrashDisk:
-    disk = _log()
-    second = next(read_log(disk, FOLDER)).scan.frames[1]
-    _damage(disk, f"{FOLDER}/000000000001.wal", second.start_bytes + 100)
+def test_a_start_behind_half_a_repair_is_refused_and_says_what_to_do() -> None:
+    disk = _damaged(1, 1)
+    path = f"{FOLDER}/000000000001.wal"
+    disk.link(path, f"{path}.repaired")
+    disk.unlink(path)
+    with pytest.raises(
+        WalCorruptError, match=r"000000000001\.wal.*a repair did not come to its end.*`ticklake wal repair`"
+    ):
+        list(read_log(disk, FOLDER))
+    [verdict] = verify_folder(disk, FOLDER)
+    assert (verdict.segment, verdict.is_good, verdict.size_bytes) == (1, False, 0)
+
+
+@pytest.mark.parametrize("cut", [0, 20])
+def test_a_log_without_any_whole_header_is_bad_for_all_and_beyond_repair(cut: int) -> None:
+    disk = _log(segments=2)
+    disk.unlink(f"{FOLDER}/000000000001.wal")
+    path = f"{FOLDER}/000000000002.wal"
+    _replace(disk, path, disk.read(path)[:cut])
+    before = disk.tree()
+    with pytest.raises(WalCorruptError, match=r"no segment with a whole header.*`ticklake recover`"):
+        list(read_log(disk, FOLDER))
+    [verdict] = verify_folder(disk, FOLDER)
+    assert not verdict.is_good
+    assert "ticklake recover" in verdict.reason
+    with pytest.raises(CorruptError, match=r"no segment with a whole header.*`ticklake recover`"):
+        repair_folder(disk, FOLDER)  # a header made up for an empty segment would read the stream once more
+    assert disk.tree() == before
+
+
+def _damaged(segments: int = 2, number: int = 1) -> CrashDisk:
+    disk = _log(segments=segments)
+    second = list(read_log(disk, FOLDER))[number - 1].scan.frames[1]
+    _damage(disk, f"{FOLDER}/{number:012d}.wal", second.start_bytes + 100)
     return disk
