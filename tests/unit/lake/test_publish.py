@@ -149,7 +149,7 @@ def _real_publisher(root: Path, files: LocalFiles) -> Publisher:
 def _commit(publisher: Publisher, segment: int) -> None:
     entry = replace(ENTRY, segment=segment)
     files = tuple(dataclasses.replace(file, name=f"part-{segment}.parquet") for file in _encoded().files)
-    publisher.finish(publisher.decide(replace(_encoded(), files=files), entry, reached={}))
+    publisher.finish(publisher.decide(dataclasses.replace(_encoded(), files=files), entry, reached={}))
 
 
 def test_a_partition_removed_by_hand_is_made_anew_by_the_next_commit(tmp_path: Path) -> None:
