@@ -116,6 +116,7 @@ def append_line(path: PathText, line: bytes) -> int:
 
     Raises:
         UsageError: `line` holds a line feed.
+        CorruptError: in a bucket, a line between others is gone.
         OutOfRoomError: free some room and call again; the file is as before.
         DiskError: the disk failed, or we may not write there.
         StoreUnavailableError: whether it was stored is unknown; look before you call again.
@@ -136,7 +137,13 @@ def read_lines(path: PathText) -> bytes:
 
 
 def lines_size(path: PathText) -> int:
-    """How many bytes `read_lines` would give. Raises FileNotFoundError on a local disk when there is no such file."""
+    """How many bytes `read_lines` would give.
+
+    Raises:
+        FileNotFoundError: on a local disk there is no such file; in a bucket that is 0.
+        CorruptError: in a bucket, a line between others is gone.
+        StoreUnavailableError: the store does not answer.
+    """
     return object_lines_size(path) if isinstance(path, ObjectPath) else Path(path).stat().st_size
 
 
