@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.unit.rights import folder_of_another_user
 
 from ticklake.base.errors import AccessRefusedError, ConfigError, DiskError, OutOfRoomError
 from ticklake.files import atomic
 from ticklake.files.local import LocalFiles
 from ticklake.files.os_errors import sort_error
 
-NOBODY = 65534
-
 
 @pytest.fixture
 def closed_folder() -> Iterator[Path]:
-    """A folder that everybody may read and only another user may write."""
-    with tempfile.TemporaryDirectory(prefix="ticklake-rights-") as name:
-        folder = Path(name)
-        (folder / "old").write_bytes(b"old")
-        folder.chmod(0o555)
-        user = os.geteuid()
-        if user == 0:
-            os.seteuid(NOBODY)
-        try:
-            yield folder
-        finally:
-            os.seteuid(user)
-            folder.chmod(0o755)
+    """With one file, `old`."""
+    with folder_of_another_user(lambda folder: (folder / "old").touch()) as folder:
+        yield folder
 
 
 @pytest.mark.parametrize(
