@@ -14,7 +14,7 @@ from ticklake.files.errors import AlreadyStoredError, ConflictError, NotStoredEr
 from ticklake.files.object_answer import Answer, StoreUnavailableError
 from ticklake.files.object_lock import locked_object
 from ticklake.files.object_path import ObjectPath
-from ticklake.files.object_store import ConditionalWritesError, ObjectStore
+from ticklake.files.object_store import ConditionalWritesError, ObjectStore, prove_conditional_writes
 from ticklake.files.place import place_of
 from ticklake.files.s3_access import S3Access
 from ticklake.testing.s3_server import S3Server
@@ -138,12 +138,12 @@ def test_a_dead_holder_is_succeeded_and_learns_of_it(bucket: ObjectPath) -> None
 
 
 def test_the_probe_believes_this_store_and_not_one_that_overwrites(bucket: ObjectPath) -> None:
-    bucket.store.probe((bucket / "probe").key)
+    prove_conditional_writes(bucket.store, (bucket / "probe").key, keep=False)
     assert not (bucket / "probe").exists()
     careless = ObjectStore(bucket.store.bucket, bucket.store.access)
     careless._try_create = lambda key, content, _marks: careless.put(key, content)  # type: ignore[method-assign,func-returns-value]
     with pytest.raises(ConditionalWritesError, match="overwrote"):
-        careless.probe((bucket / "probe").key)
+        prove_conditional_writes(careless, (bucket / "probe").key, keep=False)
 
 
 @pytest.mark.parametrize(

@@ -149,5 +149,5 @@ def test_an_address_is_never_taken_for_a_local_path(bucket: ObjectPath) -> None:
 
 
 def test_the_cache_lies_where_this_user_may_write(bucket: ObjectPath, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
     assert not cache_folder(bucket).is_relative_to(Path.home())

@@ -63,6 +63,12 @@ class DiskError(TickLakeError):
     exit_code = 74
 
 
+class AccessRefusedError(DiskError):
+    """The file system does not let this user in. Nothing was lost: give the right that the text names, start again."""
+
+    exit_code = ConfigError.exit_code
+
+
 class OutOfRoomError(TickLakeError):
     """Disk or quota is full. Stop taking input; keep what we have; go on when there is room."""
 

@@ -13,7 +13,7 @@ import structlog
 import typer
 
 from ticklake.assemble import build_service, open_traces
-from ticklake.base.errors import DiskError
+from ticklake.base.errors import AccessRefusedError, DiskError
 from ticklake.base.logs import LogControl, set_up_logs
 from ticklake.base.settings import Settings, load_settings
 from ticklake.base.settings_explain import explain
@@ -94,8 +94,10 @@ def _leave_without_acks(error: BaseException) -> None:
     """The disk failed: what was not synced may be gone, so nothing else may leave this process."""
     while isinstance(error, BaseExceptionGroup):  # its own text is long and says nothing; logs cut long texts
         error = error.exceptions[0]
+    is_refused = isinstance(error, AccessRefusedError)
+    first = "give that right" if is_refused else "check the disk"
     structlog.get_logger().error(
-        "service.disk_failed", error=str(error), next_step="check the disk, then start again: the log is replayed"
+        "service.disk_failed", error=str(error), next_step=f"{first}, then start again: the log is replayed"
     )
     sys.stderr.flush()
-    os._exit(DiskError.exit_code)
+    os._exit(AccessRefusedError.exit_code if is_refused else DiskError.exit_code)

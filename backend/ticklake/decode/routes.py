@@ -116,7 +116,7 @@ def _route_group(routes: Routes, group: MessageGroup, start: int, catalog: Table
         routes.plain.setdefault(names[0], []).append(lot)
         return
     codes = pa.array([-1 if table is None else names.index(table.name) for table in tables], pa.int32())
-    per_message = codes.take(_array(pa.uint16(), group.subject_codes))
+    per_message = codes.take(shared_array(pa.uint16(), group.subject_codes))
     if special:
         numbers = pa.array([start + index for index, _ in special], pa.int64())
         per_message = pc.if_else(pc.is_in(lot.numbers, numbers), pa.scalar(None, pa.int32()), per_message)
@@ -150,12 +150,12 @@ def _lot(group: MessageGroup, start: int) -> Lot:
         numbers=pa.array(np.arange(start, start + count, dtype=np.int64)),
         documents=pa.Array.from_buffers(pa.binary(), count, [None, offsets, payloads]),
         message_rows=pa.repeat(pa.scalar(0, pa.int32()), count),
-        stream_seqs=_array(pa.int64(), group.sequences) if group.sequences else nulls,
-        server_ns=_array(pa.int64(), group.server_ns) if group.server_ns else nulls,
+        stream_seqs=shared_array(pa.int64(), group.sequences) if group.sequences else nulls,
+        server_ns=shared_array(pa.int64(), group.server_ns) if group.server_ns else nulls,
         ingest_ns=pa.repeat(pa.scalar(group.ingest_ns, pa.int64()), count),
     )
 
 
-def _array(kind: pa.DataType, values: array[int]) -> pa.Array:
-    """The same memory as an Arrow array."""
+def shared_array(kind: pa.DataType, values: array[int]) -> pa.Array:
+    """The memory of an array of Python as an Arrow array, without a copy."""
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])

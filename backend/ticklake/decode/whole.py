@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ticklake.decode.harvest import DecodedTable
-from ticklake.decode.routes import Lot
+from ticklake.decode.routes import Lot, shared_array
 from ticklake.decode.segment import Segment
 from ticklake.schema.subject import subject_text
 from ticklake.schema.table import TableSpec
@@ -30,7 +30,7 @@ def _rows(table: TableSpec, lot: Lot, segment: Segment) -> pa.Table:
     group = segment.groups[at]
     indices = pc.subtract(lot.numbers, segment.starts[at])
     subjects = pa.array([subject_text(subject) for subject in group.subjects], pa.string())
-    codes = pa.Array.from_buffers(pa.uint16(), len(group), [None, pa.py_buffer(group.subject_codes)])
+    codes = shared_array(pa.uint16(), group.subject_codes)
     headers = pa.nulls(len(lot), pa.binary())
     if group.headers:
         headers = pa.array([group.headers.get(index) for index in indices.to_pylist()], pa.binary())

@@ -21,7 +21,6 @@ from ticklake.files.atomic_local import TEMP_PREFIX as TEMP_PREFIX
 from ticklake.files.atomic_local import TORN_PREFIX as TORN_PREFIX
 from ticklake.files.atomic_local import PathText
 from ticklake.files.atomic_local import discard as discard
-from ticklake.files.atomic_local import sort_error as sort_error
 from ticklake.files.errors import NotStoredError
 from ticklake.files.names import inside as inside
 from ticklake.files.names import raw_name as raw_name
@@ -29,6 +28,7 @@ from ticklake.files.names import safe_name as safe_name
 from ticklake.files.object_lock import locked_object
 from ticklake.files.object_log import append_object_line, object_lines_size, read_object_lines, remove_object_lines
 from ticklake.files.object_path import ObjectPath
+from ticklake.files.os_errors import sort_error as sort_error
 
 
 def write_new(path: PathText, content: bytes) -> None:
@@ -116,6 +116,7 @@ def append_line(path: PathText, line: bytes) -> int:
 
     Raises:
         UsageError: `line` holds a line feed.
+        CorruptError: in a bucket, a line between others is gone.
         OutOfRoomError: free some room and call again; the file is as before.
         DiskError: the disk failed, or we may not write there.
         StoreUnavailableError: whether it was stored is unknown; look before you call again.
@@ -136,7 +137,13 @@ def read_lines(path: PathText) -> bytes:
 
 
 def lines_size(path: PathText) -> int:
-    """How many bytes `read_lines` would give. Raises FileNotFoundError on a local disk when there is no such file."""
+    """How many bytes `read_lines` would give.
+
+    Raises:
+        FileNotFoundError: on a local disk there is no such file; in a bucket that is 0.
+        CorruptError: in a bucket, a line between others is gone.
+        StoreUnavailableError: the store does not answer.
+    """
     return object_lines_size(path) if isinstance(path, ObjectPath) else Path(path).stat().st_size
 
 

@@ -10,7 +10,6 @@ What a function returned from survives kill -9 and, where the disk honours fsync
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import uuid
@@ -18,19 +17,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from ticklake.base.errors import DiskError, OutOfRoomError, UsageError
+from ticklake.base.errors import DiskError, UsageError
 from ticklake.files.errors import AlreadyStoredError
 from ticklake.files.local import FILE_MODE, LocalAppendFile, LocalFiles
-from ticklake.files.names import inside as inside
-from ticklake.files.names import raw_name as raw_name
-from ticklake.files.names import safe_name as safe_name
+from ticklake.files.os_errors import final_errors, sorted_errors
 
 TEMP_PREFIX: Final = ".tmp-"
 LOCK_PREFIX: Final = ".lock-"
 TORN_PREFIX: Final = ".torn-"
 _ATTEMPTS_MAX: Final = 5  # each lost race needs another process to remove the folder in the same instant
 _TAIL_BYTES: Final = 65_536
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
 
 PathText = str | os.PathLike[str]
 
@@ -77,8 +73,9 @@ def publish_file(temp: PathText, target: PathText, *, overwrite: bool = True) ->
     """
     temp, target = os.fspath(temp), _absolute(target)
     try:
-        with _sorted_errors("fsync", temp):
+        with sorted_errors("open", temp):
             descriptor = os.open(temp, os.O_RDONLY | os.O_CLOEXEC)
+        with final_errors("fsync", temp):
             try:
                 os.fchmod(descriptor, FILE_MODE)
                 os.fsync(descriptor)
@@ -165,18 +162,11 @@ def locked(path: PathText) -> Iterator[None]:
     folder, name = os.path.split(target)
     descriptor = _open(os.path.join(folder, f"{LOCK_PREFIX}{name}"), os.O_RDWR | os.O_CREAT)
     try:
-        with _sorted_errors("lock", target):
+        with sorted_errors("lock", target):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
-
-
-def sort_error(error: OSError, action: str, path: str) -> OutOfRoomError | DiskError:
-    """The error of a system call, sorted by what the caller should do."""
-    if error.errno in _NO_ROOM:
-        return OutOfRoomError(f"{action} {path}: {error.strerror}; free some room, nothing was lost")
-    return DiskError(f"{action} {path}: {error.strerror or error}; check the disk, then start again")
 
 
 def _write_temp(target: str, content: bytes) -> str:
@@ -219,7 +209,7 @@ def _link(temp: str, target: str) -> None:
 def _rename(temp: str, target: str) -> None:
     """Give a synced temp file its name in the same folder, durably; remove it when that fails."""
     try:
-        with _sorted_errors("rename", target):
+        with sorted_errors("rename", target):
             os.replace(temp, target)
     except BaseException:
         discard(temp)
@@ -232,7 +222,7 @@ def _temp_name(folder: str) -> str:
 
 
 def _open(path: str, flags: int) -> int:
-    with _sorted_errors("open", path):
+    with sorted_errors("open", path):
         for _ in range(_ATTEMPTS_MAX):
             try:
                 return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
@@ -247,7 +237,7 @@ def _locked_for_append(target: str) -> Iterator[int]:
     while True:
         descriptor = _open(target, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
-            with _sorted_errors("lock", target):
+            with sorted_errors("lock", target):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_named(descriptor, target):
                 yield descriptor
@@ -285,7 +275,7 @@ def _cut_torn_line(descriptor: int, target: str) -> int:
 
 
 def _read_exactly(descriptor: int, offset: int, size: int, path: str) -> bytes:
-    with _sorted_errors("read", path):
+    with sorted_errors("read", path):
         content = os.pread(descriptor, size, offset)
     if len(content) != size:
         raise DiskError(f"read {path}: {len(content)} of {size} bytes at {offset}; check the disk")
@@ -299,13 +289,3 @@ def _absolute(path: PathText) -> str:
     if text.startswith("s3:/"):  # as text, or folded by `Path`: else a folder of that name would appear here
         raise UsageError(f"{text!r} is an address of a bucket; make a place of it with `place_of` first")
     return os.path.abspath(text)
-
-
-@contextmanager
-def _sorted_errors(action: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError):
-        raise
-    except OSError as error:
-        raise sort_error(error, action, path) from error

@@ -16,7 +16,9 @@ from typing import Self
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import ConfigError, CorruptError, RetryableError
+from ticklake.files.atomic_local import replace
 from ticklake.files.local import FILE_MODE, LocalFiles
+from ticklake.files.os_errors import sorted_errors
 
 RECOVERING = "RECOVERING"  # stands in a state folder that is being made anew
 _IDENTITY = re.compile(r"[a-z0-9]{1,16}")
@@ -35,32 +37,43 @@ class FolderLock:
 
         Raises:
             RetryableError: another process holds it; the text names it.
-            ConfigError: we may not write into the folder.
+            ConfigError: we may not write into the folder, or there is none.
+            OutOfRoomError: try again when there is room.
+            DiskError: the disk failed.
         """
         path = f"{folder}/LOCK"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}; give the folder to the user who runs this") from error
+        lock = cls(descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 4096, 0)
-            os.close(descriptor)
-            raise RetryableError(
-                f"{folder} is in use by {_describe(holder)}; stop it, or give this one its own state folder"
-            ) from error
-        started = datetime.fromtimestamp(clock.wall_ns() // 1_000_000_000, UTC).isoformat()
-        holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started}).encode()
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder, 0)
-        return cls(descriptor)
+            with sorted_errors("lock", path):
+                lock._take(folder, clock)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
 
     def release(self) -> None:
         """Let others in. The file stays: removing it would let two of them in."""
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
+
+    def _take(self, folder: str, clock: Clock) -> None:
+        """Lock the open file and write into it who we are."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(self._descriptor, 4096, 0)
+            raise RetryableError(
+                f"{folder} is in use by {_describe(holder)}; stop it, or give this one its own state folder"
+            ) from error
+        started = datetime.fromtimestamp(clock.wall_ns() // 1_000_000_000, UTC).isoformat()
+        holder = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started}).encode()
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, holder, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,7 @@ class StateFolder:
             RetryableError: another process holds the folder.
             ConfigError: `writer_id` is not the identity of this folder, or no valid one.
             CorruptError: IDENTITY or EPOCH cannot be read, or a recovery of the folder did not come to its end.
+            OutOfRoomError: try again when there is room.
             DiskError: stop.
         """
         files = LocalFiles()
@@ -110,9 +124,9 @@ class StateFolder:
         try:
             if not is_recovering:
                 _check_whole(files, path)
-            identity = _read_identity(files, path, writer_id) or _make_identity(files, path, writer_id, entropy)
+            identity = _read_identity(files, path, writer_id) or _make_identity(path, writer_id, entropy)
             epoch = _read_epoch(files, path) + 1
-            _replace(files, path, "EPOCH", f"{epoch}\n".encode())
+            replace(f"{path}/EPOCH", f"{epoch}\n".encode())
         except BaseException:
             lock.release()
             raise
@@ -153,9 +167,9 @@ def _read_identity(files: LocalFiles, path: str, writer_id: str | None) -> str |
     return identity
 
 
-def _make_identity(files: LocalFiles, path: str, writer_id: str | None, entropy: Callable[[int], bytes]) -> str:
+def _make_identity(path: str, writer_id: str | None, entropy: Callable[[int], bytes]) -> str:
     identity = writer_id or entropy(_IDENTITY_BYTES).hex()
-    _replace(files, path, "IDENTITY", f"{identity}\n".encode())
+    replace(f"{path}/IDENTITY", f"{identity}\n".encode())
     return identity
 
 
@@ -167,21 +181,6 @@ def _read_epoch(files: LocalFiles, path: str) -> int:
     if not content.strip().isdigit():
         raise CorruptError(f"{path}/EPOCH holds {content[:40]!r}; write the number of starts so far, or 0")
     return int(content)
-
-
-def _replace(files: LocalFiles, folder: str, name: str, content: bytes) -> None:
-    """Put a small file in place of an older one, durably; a crash leaves the one or the other, whole."""
-    new = f"{folder}/{name}.new"
-    if files.exists(new):
-        files.unlink(new)
-    file = files.create(new)
-    try:
-        file.write([content])
-        file.sync()
-    finally:
-        file.close()
-    Path(new).replace(f"{folder}/{name}")
-    files.sync_folder(folder)
 
 
 def _describe(holder: bytes) -> str:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import numpy as np
 
-from ticklake.base.errors import DiskError, OutOfRoomError
+from ticklake.files.os_errors import final_errors as _final_errors
+from ticklake.files.os_errors import sorted_errors as _sorted_errors
+from ticklake.files.os_errors import write_errors
 
 FILE_MODE = 0o640  # readable by the group (researchers), by nobody else
 FOLDER_MODE = 0o750
 _WRITE_PARTS_MAX = 512  # below IOV_MAX (1024 on Linux, may be lower elsewhere)
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class LocalAppendFile:
@@ -37,7 +37,7 @@ class LocalAppendFile:
             DiskError: any other failure.
         """
         views = [memoryview(part) for part in parts if part]
-        with _sorted_errors("write", self._path):
+        with write_errors(self._path):
             while views:
                 written = os.writev(self._descriptor, views[:_WRITE_PARTS_MAX])
                 if written == 0:
@@ -79,6 +79,8 @@ class LocalFiles:
         Raises:
             FileExistsError: the name is taken.
             OutOfRoomError: no room, no inode or no free descriptor.
+            AccessRefusedError: we may not write there.
+            DiskError: any other failure.
         """
         with _sorted_errors("create", path):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -196,26 +198,3 @@ def _without_first(views: list[memoryview], size_bytes: int) -> list[memoryview]
             return [view[size_bytes:], *views[index + 1 :]]
         size_bytes -= len(view)
     return []
-
-
-@contextmanager
-def _sorted_errors(action: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError):
-        raise
-    except OSError as error:
-        if error.errno in _NO_ROOM or error.errno in (errno.EMFILE, errno.ENFILE):
-            raise OutOfRoomError(f"{action} {path}: {error.strerror}; free some room, nothing was lost") from error
-        raise DiskError(f"{action} {path}: {error.strerror or error}; check the disk, then start again") from error
-
-
-@contextmanager
-def _final_errors(action: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DiskError(
-            f"{action} {path}: {error.strerror or error}; bytes not yet synced may be gone: "
-            "check the disk, then start again"
-        ) from error

@@ -47,10 +47,10 @@ def locked_object(place: ObjectPath, *, lease_s: float = LEASE_S, renew_s: float
         ConflictError: somebody took the lock over while we were stopped; read again what was written.
         StoreUnavailableError: the store does not answer.
     """
-    held = _Lease(place.parent / f".lock-{place.name}", lease_s)
-    held.take()
-    with _kept(held, place, renew_s):
-        yield
+    with _tried(place, lease_s) as held:
+        held.take()
+        with _kept(held, place, renew_s):
+            yield
 
 
 @contextmanager
@@ -71,15 +71,29 @@ def held_object(
         ConflictError: as `locked_object`.
         StoreUnavailableError: the store does not answer.
     """
+    with _tried(place, lease_s) as held:
+        held.take_unless_alive(place)
+
+        def check() -> None:
+            if not held.is_ours():
+                raise _lost(place)
+
+        with _kept(held, place, renew_s):
+            yield check
+
+
+@contextmanager
+def _tried(place: ObjectPath, lease_s: float) -> Iterator[_Lease]:
+    """Our try to hold the lock of a name, known to this process until it is over, however it ends.
+
+    A creation whose answer was lost may have made the lock ours without our knowing: it must not count as alive then.
+    """
     held = _Lease(place.parent / f".lock-{place.name}", lease_s)
-    held.take_unless_alive(place)
-
-    def check() -> None:
-        if not held.is_ours():
-            raise _lost(place)
-
-    with _kept(held, place, renew_s):
-        yield check
+    _tokens.add(held.token)
+    try:
+        yield held
+    finally:
+        _tokens.discard(held.token)
 
 
 @contextmanager
@@ -93,10 +107,7 @@ def _kept(held: _Lease, place: ObjectPath, renew_s: float) -> Iterator[None]:
     finally:
         stop.set()
         renewer.join()
-        try:
-            was_lost = not held.release()
-        finally:
-            held.forget()
+        was_lost = not held.release()
     if was_lost:
         raise _lost(place)
 
@@ -116,8 +127,7 @@ class _Lease:
         self._lease_s = lease_s
         self._number = 0
         self._beats = 0
-        self._token = uuid.uuid4().hex
-        _tokens.add(self._token)
+        self.token = uuid.uuid4().hex
 
     def take(self) -> None:
         """Wait until it is ours."""
@@ -159,10 +169,6 @@ class _Lease:
         """Whether nobody took it over."""
         return self._state()[0] == self._number
 
-    def forget(self) -> None:
-        """It is over, whether the store was told or did not answer: this process may take the lock again."""
-        _tokens.discard(self._token)
-
     def renew_until(self, stop: threading.Event, every_s: float) -> None:
         """Give signs of life. A store that does not answer is asked again with the next one."""
         while not stop.wait(every_s):
@@ -185,7 +191,7 @@ class _Lease:
         return self._folder / f"{number:012d}.json"
 
     def _body(self) -> bytes:
-        holder = {"token": self._token, "host": socket.gethostname(), "pid": os.getpid(), "beats": self._beats}
+        holder = {"token": self.token, "host": socket.gethostname(), "pid": os.getpid(), "beats": self._beats}
         return json.dumps({**holder, "machine": _machine(), "started": _started(os.getpid())}).encode()
 
     def _state(self) -> tuple[int, bytes]:

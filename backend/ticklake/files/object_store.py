@@ -11,7 +11,7 @@ renames, uploads in parts, or trusts a listing to be complete.
     time-out, reset, 500, 502, 503, 504, ...    unknown        again, the same call; StoreUnavailableError after a few
     403, no bucket, wrong region                configuration  StoreUnavailableError at once
     400 with a checksum complaint               damaged        again; StoreUnavailableError after a few
-    501                                         not offered    ConditionalWritesError; see `probe`
+    501                                         not offered    ConditionalWritesError
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from __future__ import annotations
 import hashlib
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final, TypeVar
 
-import google_crc32c
 import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
@@ -38,6 +38,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from ticklake.base.errors import ConfigError
+from ticklake.files.checksums import crc32c_hex
 from ticklake.files.errors import AlreadyStoredError, NotStoredError
 from ticklake.files.object_answer import Answer, StoreUnavailableError, explain, sort_answer
 from ticklake.files.s3_access import S3Access, known_access
@@ -100,7 +101,7 @@ class ObjectStore:
         self.bucket = bucket
         self.access = access
         self.has_conditional_writes = access.conditional_writes
-        self.is_proven = False  # `probe` found that it keeps its word
+        self.is_proven = False  # `prove_conditional_writes` found that it keeps its word
         self.observe: Observe = lambda _operation, _result, _seconds: None
         self._sleep: Callable[[float], None] = time.sleep
         self._store = S3Store(
@@ -189,26 +190,6 @@ class ObjectStore:
         """Remove an object; fine when there is none. Raises StoreUnavailableError."""
         self._call("delete", key, lambda: obstore.delete(self._store, key))
 
-    def probe(self, key: str) -> None:
-        """Find out whether the store keeps its word: create a key twice, with different bytes. Leaves nothing behind.
-
-        Raises:
-            ConditionalWritesError: it overwrites, or it has no conditional writes; the text says what can be done.
-            StoreUnavailableError: it does not answer, or does not let us in.
-        """
-        try:
-            self.create(key, b"first")
-            self.create(key, b"second")
-        except AlreadyStoredError:
-            return
-        finally:
-            self.delete(key)
-        raise ConditionalWritesError(
-            f"s3://{self.bucket}: the store overwrote an object although it was told not to (If-None-Match: *); "
-            "use another store or a newer version of it, or set s3.conditional_writes = false if only one "
-            "writer ever writes there"
-        )
-
     def url(self, key: str) -> str:
         """The object's address, for people and engines."""
         return f"s3://{self.bucket}/{key}"
@@ -287,13 +268,40 @@ class ObjectStore:
         self._sleep(random.uniform(0, min(_BACKOFF_S[1], _BACKOFF_S[0] * 2**attempt)))  # noqa: S311 - jitter
 
 
+def prove_conditional_writes(store: ObjectStore, key: str, *, keep: bool) -> None:
+    """Find out whether the store keeps its word: create a key twice, with different bytes.
+
+    Args:
+        store: the bucket.
+        key: for this alone.
+        keep: leave the object there, so that no right to delete is needed; the next time it is found taken at once.
+
+    Raises:
+        ConditionalWritesError: it overwrites, or it has no conditional writes; the text says what can be done.
+        StoreUnavailableError: it does not answer, or does not let us in.
+    """
+    try:
+        for _ in range(2):
+            store.create(key, uuid.uuid4().hex.encode())
+    except AlreadyStoredError:
+        store.is_proven = True
+        return
+    finally:
+        if not keep:
+            store.delete(key)
+    raise ConditionalWritesError(
+        f"{store.url(key)}: the store overwrote it although it was told not to (If-None-Match: *); use another store "
+        "or a newer version of it, or set s3.conditional_writes = false if only one writer ever writes there"
+    )
+
+
 @cache
 def _opened(bucket: str, access: S3Access) -> ObjectStore:
     return ObjectStore(bucket, access)
 
 
 def _checksums(content: bytes) -> dict[str, str]:
-    return {_SHA256: hashlib.sha256(content).hexdigest(), _CRC32C: f"{google_crc32c.value(content):08x}"}
+    return {_SHA256: hashlib.sha256(content).hexdigest(), _CRC32C: crc32c_hex(content)}
 
 
 def _sent(marks: dict[str, str]) -> dict[str, str]:

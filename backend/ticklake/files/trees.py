@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from ticklake.files.atomic import remove, remove_lines
-from ticklake.files.atomic_local import LOCK_PREFIX, sort_error
+from ticklake.files.atomic_local import LOCK_PREFIX
 from ticklake.files.errors import NotStoredError
 from ticklake.files.local import LocalFiles
 from ticklake.files.object_path import ObjectPath
+from ticklake.files.os_errors import sort_error
 from ticklake.files.place import Place
 from ticklake.files.side_by_side import side_by_side
 

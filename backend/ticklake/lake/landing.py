@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import google_crc32c
-
 from ticklake.base.errors import CorruptError
+from ticklake.files.checksums import crc32c_hex
 from ticklake.files.errors import AlreadyStoredError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.protocol import Files
@@ -169,11 +168,6 @@ class BucketLanding:
                 f"bytes with crc32c {file.crc32c}; restore the file, or remove INTENT to encode the segment again"
             )
         return content
-
-
-def crc32c_hex(content: bytes) -> str:
-    """Checksum as the books write it: eight lower-case hex digits."""
-    return f"{google_crc32c.value(content):08x}"
 
 
 def _gone(source: str) -> CorruptError:

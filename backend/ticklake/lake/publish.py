@@ -18,11 +18,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from ticklake.base.errors import CorruptError, DiskError, OutOfRoomError
+from ticklake.files.checksums import crc32c_hex
 from ticklake.files.placement import PlacedFiles
 from ticklake.files.protocol import Files
 from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.intent import Intent, StagedFile, decode_intent, encode_intent
-from ticklake.lake.landing import BucketLake, BucketLanding, Landing, LocalLanding, crc32c_hex
+from ticklake.lake.landing import BucketLake, BucketLanding, Landing, LocalLanding
 from ticklake.lake.layout import INTENT_NAME, LEDGER_NAME, ledger_folder, ledger_name, staged_name, staging_name
 from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_entry
 

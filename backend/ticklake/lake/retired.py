@@ -18,6 +18,7 @@ import msgspec
 
 from ticklake.base.errors import CorruptError
 from ticklake.files.protocol import Files
+from ticklake.files.synced import write_synced
 
 RETIRED_FOLDER: Final = "catalog/retired"
 FORMAT: Final = "ticklake.retired/1"
@@ -168,12 +169,7 @@ def _write(files: Files, folder: str, name: str, content: bytes) -> None:
     temp = f"{folder}/{_TEMP}{name}"
     if files.exists(temp):
         files.unlink(temp)
-    file = files.create(temp)
-    try:
-        file.write([content])
-        file.sync()
-    finally:
-        file.close()
+    write_synced(files, temp, content)
     files.link(temp, f"{folder}/{name}")
     files.unlink(temp)
     files.sync_folder(folder)

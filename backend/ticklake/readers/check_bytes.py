@@ -9,6 +9,7 @@ from typing import Final
 
 import google_crc32c
 
+from ticklake.files.checksums import crc32c_hex
 from ticklake.files.errors import NotStoredError
 from ticklake.files.object_path import ObjectPath
 from ticklake.lake.ledger import LedgerFile
@@ -69,7 +70,7 @@ def check_object(place: ObjectPath, file: LedgerFile) -> tuple[list[Problem], by
         content = place.read_bytes()
     except NotStoredError:
         return [_missing(file, "in the bucket")], b""
-    return list(_compare(file, len(content), f"{google_crc32c.value(content):08x}")), content
+    return list(_compare(file, len(content), crc32c_hex(content))), content
 
 
 def _missing(file: LedgerFile, where: str) -> Problem:

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-import google_crc32c
 import polars as pl
 import pyarrow as pa
 
 from ticklake.base.errors import NoDataError, UsageError
+from ticklake.files.checksums import crc32c_hex
 from ticklake.files.place import Place
 from ticklake.lake.layout import QUARANTINE_FOLDER
 from ticklake.readers.footer import decode_pages
@@ -128,4 +128,4 @@ def _row(values: dict[str, Any]) -> RejectedRow:
 
 def _file_id(file: DataFile) -> str:
     relative = f"{QUARANTINE_FOLDER}/{file.folder}/{file.path.rpartition('/')[2]}"
-    return f"{google_crc32c.value(relative.encode()):08x}"
+    return crc32c_hex(relative.encode())

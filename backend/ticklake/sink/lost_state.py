@@ -29,7 +29,6 @@ from ticklake.lake.orphans import RECOVERED_FOLDER, Orphan, find_orphans, last_s
 from ticklake.schema.lookup import TableCatalog
 from ticklake.sink.progress import Progress
 from ticklake.wal.log import Wal
-from ticklake.wal.state import SegmentState
 
 _READERS: Final = 16  # ledger entries read at once; a bucket answers in milliseconds, one after the other in minutes
 
@@ -270,14 +269,6 @@ def _record(plan: RebuildPlan, identity: str, moved: Mapping[str, str], *, now_n
 
 
 def _make_log(files: LocalFiles, folder: str, lane: FoundLane, *, epoch: int) -> None:
-    progress = lane.progress
     files.make_folder(folder)
-    state = SegmentState(
-        lane=lane.lane,
-        stream=lane.stream,
-        incarnation=progress.incarnation,
-        position=progress.position,
-        seen=progress.seen.ranges(),
-        tracks_seen=progress.tracks_seen,
-    )
+    state = lane.progress.to_state(lane=lane.lane, stream=lane.stream, duplicates=0)
     Wal.open(files, folder, number=1, epoch=epoch, state=state, salt_source=os.urandom).close()

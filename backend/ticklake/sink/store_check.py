@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
-from ticklake.files.errors import AlreadyStoredError
 from ticklake.files.object_path import ObjectPath
 
 _PROBE = "catalog/.probe"  # stays for the next start: no right to delete is needed
@@ -19,18 +16,8 @@ def check_store(root: ObjectPath) -> None:
         ConditionalWritesError: it does not keep its word; a setting or another store helps.
         StoreUnavailableError: try again.
     """
-    from ticklake.files.object_store import ConditionalWritesError  # an extra, and here already
+    from ticklake.files.object_store import prove_conditional_writes  # an extra, and here already
 
-    store, key = root.store, (root / _PROBE).key
-    if not store.has_conditional_writes or store.is_proven:
-        return
-    try:
-        for _ in range(2):
-            store.create(key, uuid.uuid4().hex.encode())
-    except AlreadyStoredError:
-        store.is_proven = True
-        return
-    raise ConditionalWritesError(
-        f"{root / _PROBE}: the store overwrote it although it was told not to (If-None-Match: *); use another store "
-        "or a newer version of it, or set s3.conditional_writes = false if only one writer ever writes there"
-    )
+    store = root.store
+    if store.has_conditional_writes and not store.is_proven:
+        prove_conditional_writes(store, (root / _PROBE).key, keep=True)

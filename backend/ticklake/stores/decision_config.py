@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from ticklake.base.errors import ConfigError
-from ticklake.files.local_cache import cache_folder
+from ticklake.files.local_cache import cache_folder, is_writable
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 
@@ -28,7 +28,7 @@ class DecisionConfig:
         max_decisions: keep so many, the newest by decision time; what is older is removed when a new one is saved. None
             keeps all.
         index_path: the SQLite index, on a local disk; default `_index/decisions.sqlite3` below the folder, or in the
-            cache of this machine (`files.local_cache`) when the folder lies in a bucket.
+            cache of this machine (`files.local_cache`) when the folder lies in a bucket or may not be written to.
         read_only: refuse every change with `ReadOnlyError`.
         lenient: log a failed save or delete instead of raising, as older stores did: it gives 0 or False then.
     """
@@ -63,4 +63,11 @@ class DecisionConfig:
         """Where the index lies, absolute."""
         if self.index_path is not None:
             return Path(self.index_path).absolute()
-        return (cache_folder(folder) if isinstance(folder, ObjectPath) else folder).joinpath(*_INDEX_FILE)
+        if isinstance(folder, ObjectPath) or not is_writable(folder):
+            return cache_folder(folder).joinpath(*_INDEX_FILE)
+        return folder.joinpath(*_INDEX_FILE)
+
+    def lock_folder(self, folder: Place) -> Place:
+        """Where the lock lies: with the documents; who may only read those shares it with the users of the index."""
+        is_locked_there = isinstance(folder, ObjectPath) or is_writable(folder)
+        return folder if is_locked_there else self.index_file(folder).parent

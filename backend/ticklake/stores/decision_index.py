@@ -6,7 +6,8 @@ modification time of the folders, which every file that comes, goes or is replac
 the machine, because a power cut may take its last commits. When it is behind it compares names, times, sizes and
 inodes of all files with its own and reads what differs. A file edited in place, with its name and inode kept, is
 noticed when it is read; `refresh(Check.EVERY_FILE)` finds it before. A bucket has no times of folders: there a listing,
-which names the state of every document, takes their place, so each machine has an index of its own.
+which names the state of every document, takes their place, so each machine has an index of its own. So has a user who
+may only read the documents; writers are then not kept away by the lock, and what they change meanwhile is seen later.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class DecisionIndex:
         """Remember where; nothing is opened yet.
 
         Args:
-            folder: what is locked.
+            folder: what is locked: that of the documents, when it may be written to.
             path: the database, on a local disk.
             shelves: the folders that are indexed.
         """

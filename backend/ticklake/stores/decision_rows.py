@@ -74,6 +74,7 @@ class Shelf:
         table: of the index.
         is_ours: whether a file name belongs to a document.
         row_of: reads a file and gives its row, the name first. Raises FileNotFoundError and UnreadableError.
+        is_locked: whether writers wait for us, so that none changes the folder in the tick of its clock of our look.
     """
 
     name: str
@@ -81,11 +82,12 @@ class Shelf:
     table: str
     is_ours: Callable[[str], bool]
     row_of: Callable[[str], tuple[Any, ...]]
+    is_locked: bool = True
 
     def stamp(self) -> str:
         """What changes when a file of the folder comes, goes or is replaced."""
-        if isinstance(self.folder, ObjectPath):
-            return hashlib.sha256(repr(self.scan()).encode()).hexdigest()
+        if isinstance(self.folder, ObjectPath) or not self.is_locked:
+            return hashlib.sha256(repr(sorted(self.scan().items())).encode()).hexdigest()
         try:
             status = os.stat(self.folder)
         except FileNotFoundError:

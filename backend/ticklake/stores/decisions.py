@@ -61,16 +61,25 @@ class DecisionStore:
         folder = place_of(self.config.storage_path)
         make_folder(folder)
         files, links = DecisionFiles(folder), LinkFiles(folder)
+        lock_folder = self.config.lock_folder(folder)
         decisions = Shelf(
             "decisions",
             folder,
             "decisions",
             is_decision_file,
             lambda name: decision_row(name, summarize(files.read(name))),
+            is_locked=lock_folder == folder,
         )
-        facts = Shelf("links", links.folder, "links", is_link_file, lambda name: link_row(name, links.read(name)))
+        facts = Shelf(
+            "links",
+            links.folder,
+            "links",
+            is_link_file,
+            lambda name: link_row(name, links.read(name)),
+            is_locked=lock_folder == folder,
+        )
         self._files = files
-        self._index = DecisionIndex(folder, self.config.index_file(folder), (decisions, facts))
+        self._index = DecisionIndex(lock_folder, self.config.index_file(folder), (decisions, facts))
         self._reads = DecisionReads(files, self._index)
         self._changes = DecisionChanges(
             files, links, self._index, decisions, facts, self.config.max_decisions, self._clock

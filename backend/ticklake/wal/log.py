@@ -142,6 +142,7 @@ class Wal:
             OutOfRoomError: the old segment is still the live one; try again.
             DiskError: stop.
         """
+        self._check_whole()
         assert self.end_bytes == self.durable_bytes, "rotate only a synced segment"
         old = self._file
         self._begin(self.number + 1, replace(state, previous=Previous(self.number, self.end_bytes)))
@@ -191,9 +192,12 @@ class Wal:
         self._file, self._salt, self.number, self.state = file, salt, number, state
         self.frames, self.end_bytes, self.durable_bytes = 0, len(content), len(content)
 
-    def _write(self, parts: Sequence[bytes]) -> None:
+    def _check_whole(self) -> None:
         if not self._is_whole:
             raise DiskError(f"{self.path}: an earlier write or sync failed; start again, what was acked is safe")
+
+    def _write(self, parts: Sequence[bytes]) -> None:
+        self._check_whole()
         self._is_whole = False
         try:
             self._file.write(parts)
@@ -212,27 +216,42 @@ def scan_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
     """Every segment in the folder, oldest first, judged with what its successor knows. Never raises on bad bytes.
 
     Segments are read one at a time: a log that grew while the lake was full need not fit into memory.
+
+    Raises:
+        FileNotFoundError: its owner retired a segment meanwhile; begin again.
+        DiskError: a segment cannot be read.
     """
-    return _scan_all(files, folder, read_headers(files, folder))
+    return _scan_all(files, folder, read_headers(files, folder), lambda _number: True)
 
 
-def read_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
+def read_log(
+    files: Files, folder: str, *, is_kept: Callable[[int], bool] = lambda _number: True
+) -> Iterator[LoggedSegment]:
     """Every segment in the folder, oldest first; torn tails are already left out of the frames.
+
+    Args:
+        files: the disk.
+        folder: of the log.
+        is_kept: asked with the number of a segment just before it is read; one that its owner retired meanwhile is
+            passed over.
 
     Raises:
         WalCorruptError: a frame that was synced is bad, or a segment is missing, misnamed, half repaired or from
             another program.
+        DiskError: a segment cannot be read.
     """
     headers = read_headers(files, folder)
     for number, reason in chain_faults(headers, files.list(folder)).items():
         raise WalCorruptError(f"{folder}/{segment_name(number)}", offset_bytes=0, reason=reason)
-    for segment in _scan_all(files, folder, headers):
+    for segment in _scan_all(files, folder, headers, is_kept):
         if segment.scan.tail is Tail.CORRUPT:
             raise WalCorruptError(segment.path, offset_bytes=segment.scan.valid_bytes, reason=segment.scan.reason)
         yield segment
 
 
-def _scan_all(files: Files, folder: str, headers: Mapping[int, SegmentHeader | None]) -> Iterator[LoggedSegment]:
+def _scan_all(
+    files: Files, folder: str, headers: Mapping[int, SegmentHeader | None], is_kept: Callable[[int], bool]
+) -> Iterator[LoggedSegment]:
     expected: dict[int, int] = {}
     for header in headers.values():
         if header is not None and header.state.previous is not None:
@@ -240,6 +259,8 @@ def _scan_all(files: Files, folder: str, headers: Mapping[int, SegmentHeader | N
     for number, header in headers.items():
         if header is not None and header.state.repaired:
             expected.pop(number, None)
+        if not is_kept(number):
+            continue
         path = f"{folder}/{segment_name(number)}"
         content = files.load(path)
         synced_bytes = expected.get(number, 0)
@@ -253,7 +274,11 @@ def read_headers(files: Files, folder: str) -> dict[int, SegmentHeader | None]:
 
 
 def retire(files: Files, folder: str, numbers: Sequence[int]) -> None:
-    """Remove segments whose messages are safe elsewhere. Durable on return; done twice is done."""
+    """Remove segments whose messages are safe elsewhere. Durable on return; done twice is done.
+
+    Raises:
+        DiskError: stop; some of them may be there again after a power cut.
+    """
     for number in numbers:
         path = f"{folder}/{segment_name(number)}"
         if files.exists(path):

@@ -14,13 +14,13 @@ from typing import Any, Self
 import msgspec
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.errors import UsageError
+from ticklake.base.errors import OutOfRoomError, UsageError
 from ticklake.files.lease import FolderLock
 from ticklake.files.local import LocalFiles
 from ticklake.files.protocol import Files
 from ticklake.schema.messages import MessageGroup, payload_pieces
 from ticklake.wal.frame import SECTOR_BYTES
-from ticklake.wal.log import SaltSource, Wal, read_log, retire
+from ticklake.wal.log import LoggedSegment, SaltSource, Wal, read_log, retire
 from ticklake.wal.state import Position, SegmentState
 
 SEGMENT_BYTES_MAX = 32 * 1024 * 1024  # a restart reads one segment at a time into memory
@@ -78,6 +78,7 @@ class WALManager:
         self._is_closed = False
         self._last_flushed = 0
         self._truncated = 0
+        self._ends: dict[int, int] = {}  # number of each segment on disk -> its last event, or that of those before it
         self._files.make_folder(self._folder)
         self._lock = FolderLock.acquire(self._folder, clock=self._clock) if files is None else None
         try:
@@ -110,8 +111,9 @@ class WALManager:
         """Make every appended event durable; the number of the last one.
 
         Raises:
-            OutOfRoomError: the events are still remembered; flush again when there is room.
+            OutOfRoomError: no event is lost; flush again when there is room.
             DiskError: stop; what was not flushed before may be gone.
+            UsageError: the log is closed.
         """
         with self._mutex:
             self._check_open()
@@ -121,22 +123,30 @@ class WALManager:
                 self._last_flushed += len(self._buffer)
                 self._buffer.clear()
                 if self._wal.end_bytes >= self._segment_bytes_max:
-                    self._wal.rotate(self._state())
+                    self._rotate(self._truncated)
             return self._last_flushed
 
     def replay(self) -> Iterator[Event]:
-        """Every durable event that was not truncated, in order; also those of earlier lives of the program."""
+        """Every event that is durable when the first is asked for and was not truncated, in order.
+
+        Also those of earlier lives of the program. Truncating meanwhile is fine, here and in other threads.
+
+        Raises:
+            WalCorruptError: bytes that were flushed are bad or gone.
+            DiskError: a segment cannot be read.
+        """
         return (event for _, event in self.replay_numbered())
 
     def replay_numbered(self) -> Iterator[tuple[int, Event]]:
         """Like `replay`, each event with its number: what `truncate` takes."""
-        after = self._truncated
-        for segment in read_log(self._files, self._folder):
+        after, until = self._truncated, self._last_flushed
+        segments = read_log(self._files, self._folder, is_kept=self._ends.__contains__)
+        while (segment := self._next_of(segments)) is not None:
             for frame in segment.scan.frames:
                 if frame.group is None:
                     continue
                 for index, number in enumerate(frame.group.sequences):
-                    if number > after:  # an event is twice on disk when a start was cut short
+                    if after < number <= until:  # an event is twice on disk when a start was cut short
                         after = number
                         yield number, _decode(frame.group, index)
 
@@ -144,35 +154,52 @@ class WALManager:
         """Forget the events up to number `through`, durably; files that hold nothing else are removed.
 
         Raises:
-            UsageError: `through` is beyond the last flushed event.
+            UsageError: `through` is beyond the last flushed event, or the log is closed.
+            OutOfRoomError: nothing is forgotten; call again when there is room.
+            DiskError: stop; they are forgotten or not.
         """
         with self._mutex:
             self._check_open()
             if through > self._last_flushed:
                 raise UsageError(f"truncate({through}): the last flushed event is {self._last_flushed}; flush first")
-            if through <= self._truncated:
-                return
-            self._truncated = through
-            self._wal.rotate(self._state())
-            done = []
-            for segment in read_log(self._files, self._folder):
-                last = max((max(f.group.sequences) for f in segment.scan.frames if f.group), default=0)
-                if segment.number == self._wal.number or last > through:
-                    break
-                done.append(segment.number)
-            retire(self._files, self._folder, done)
+            if through > self._truncated:
+                self._rotate(through)
+                self._truncated = through
+            done = [
+                number for number, end in self._ends.items() if end <= self._truncated and number < self._wal.number
+            ]
+            if done:
+                retire(self._files, self._folder, done)
+            for number in done:
+                del self._ends[number]
 
     def close(self) -> None:
-        """Flush, mark the log as gracefully ended, let go of the folder. A second call does nothing."""
+        """Flush, mark the log as gracefully ended, let go of the folder. A second call does nothing.
+
+        Raises:
+            OutOfRoomError: the log is still open and no event is lost; close again when there is room, or `abandon`.
+            DiskError: what was not flushed before may be gone. The folder is let go all the same.
+        """
         with self._mutex:
             if self._is_closed:
                 return
             try:
                 self.flush()
                 self._wal.close()
-            finally:
-                self._is_closed = True
-                self._release()
+            except OutOfRoomError:
+                raise
+            except BaseException:
+                self.abandon()
+                raise
+            self._is_closed = True
+            self._release()
+
+    def abandon(self) -> None:
+        """Let go of the folder at once; events that were not flushed are forgotten. Safe to repeat."""
+        with self._mutex:
+            self._is_closed = True
+            self._wal.abandon()
+            self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -191,6 +218,7 @@ class WALManager:
                 self._truncated = max(self._truncated, segment.scan.header.state.position.sequence)
             found = [frame.group for frame in segment.scan.frames if frame.group is not None]
             self._last_flushed = max([self._last_flushed, *(group.sequences[-1] for group in found)])
+            self._ends[number] = self._last_flushed
             if not segment.scan.is_closed and not segment.is_followed:
                 unsure.append(number)
                 groups += found
@@ -200,18 +228,33 @@ class WALManager:
             self._folder,
             number=number + 1,
             epoch=0,
-            state=self._state(),
+            state=_state(self._truncated),
             salt_source=salt_source,
             sector_bytes=sector_bytes,
         )
-        for group in groups:
-            wal.append(group)
-        wal.sync()
-        retire(self._files, self._folder, unsure)
+        try:
+            for group in groups:
+                wal.append(group)
+            wal.sync()
+            retire(self._files, self._folder, unsure)
+        except BaseException:
+            wal.abandon()
+            raise
+        for gone in unsure:
+            del self._ends[gone]
+        self._ends[wal.number] = self._last_flushed
         return wal
 
-    def _state(self) -> SegmentState:
-        return SegmentState(lane="", stream="", position=Position(sequence=self._truncated))
+    def _rotate(self, truncated: int) -> None:
+        """Begin the next segment, which says durably up to where events are forgotten."""
+        self._ends[self._wal.number] = self._last_flushed
+        self._wal.rotate(_state(truncated))
+        self._ends[self._wal.number] = self._last_flushed
+
+    def _next_of(self, segments: Iterator[LoggedSegment]) -> LoggedSegment | None:
+        """The next segment, read while nobody writes to it or removes it."""
+        with self._mutex:
+            return next(segments, None)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -220,6 +263,10 @@ class WALManager:
     def _release(self) -> None:
         if self._lock is not None:
             self._lock.release()
+
+
+def _state(truncated: int) -> SegmentState:
+    return SegmentState(lane="", stream="", position=Position(sequence=truncated))
 
 
 def _encode(event: object) -> tuple[bytes, bytes]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ticklake.base.errors import ConfigError, CorruptError, RetryableError
+from ticklake.base.errors import ConfigError, CorruptError, DiskError, OutOfRoomError, RetryableError
+from ticklake.files.atomic import temp_beside
 from ticklake.files.lease import StateFolder
 from ticklake.testing.clock import ManualClock
 
@@ -70,8 +72,8 @@ def test_a_configured_writer_id_is_kept_and_may_not_change(tmp_path: Path) -> No
 
 
 def test_a_start_that_was_cut_short_does_not_block_the_next(tmp_path: Path) -> None:
-    (tmp_path / "IDENTITY.new").write_bytes(b"dead")
-    (tmp_path / "EPOCH.new").write_bytes(b"")
+    Path(temp_beside(tmp_path / "IDENTITY")).write_bytes(b"dead")
+    Path(temp_beside(tmp_path / "EPOCH")).write_bytes(b"")
     with StateFolder.open(str(tmp_path), entropy=lambda count: b"\xab" * count) as folder:
         assert folder.identity == "abababab"
 
@@ -82,3 +84,23 @@ def test_unreadable_facts_are_refused_and_the_lock_is_free_again(tmp_path: Path,
     for _ in range(2):
         with pytest.raises(CorruptError, match=name):
             StateFolder.open(str(tmp_path))
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, OutOfRoomError), (errno.EIO, DiskError)])
+def test_a_lock_whose_holder_could_not_be_written_is_free_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception]
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = descriptors()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        with pytest.raises(kind, match="LOCK"):
+            StateFolder.open(str(tmp_path))
+    assert descriptors() == before
+    with StateFolder.open(str(tmp_path)) as folder:
+        assert folder.epoch == 1

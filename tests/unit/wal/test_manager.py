@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -169,3 +172,138 @@ def test_a_failed_sync_is_never_tried_again() -> None:
         with pytest.raises(DiskError):
             wal.flush()
     assert wal.last_flushed == 0
+
+
+def test_a_log_whose_sync_failed_neither_truncates_nor_ends_gracefully() -> None:
+    disk = CrashDisk()
+    wal = _open(disk, segment_bytes_max=10_000)
+    wal.append(b"a")
+    wal.flush()
+    wal.append(b"b")
+    disk.faults = Faults(sync_fails_at=disk.syncs + 1)
+    with pytest.raises(DiskError):
+        wal.flush()
+    assert list(wal.replay()) == [b"a"], "what was written is not yet durable"
+    with pytest.raises(DiskError, match="start again"):
+        wal.truncate(1)
+    with pytest.raises(DiskError):
+        wal.close()
+    with pytest.raises(UsageError, match="closed"):
+        wal.append(b"c")
+
+
+@pytest.mark.parametrize("writes", [1, 2])
+def test_a_truncation_that_found_no_room_can_be_made_again(writes: int) -> None:
+    disk = CrashDisk()
+    wal = _open(disk, segment_bytes_max=1)
+    for event in (b"a", b"b", b"c"):
+        wal.append(event)
+        wal.flush()
+    disk.faults = Faults(no_room_from=disk.writes + 1)
+    for _ in range(writes):
+        with pytest.raises(OutOfRoomError):
+            wal.truncate(2)
+    assert list(wal.replay()) == [b"a", b"b", b"c"]
+    disk.faults = Faults()
+    wal.truncate(2)
+    assert list(wal.replay()) == [b"c"]
+    wal.close()
+    assert list(_open(disk, segment_bytes_max=1).replay()) == [b"c"]
+
+
+def test_a_truncation_whose_removal_failed_is_finished_by_the_next() -> None:
+    disk = CrashDisk()
+    wal = _open(disk, segment_bytes_max=1)
+    for event in (b"a", b"b"):
+        wal.append(event)
+        wal.flush()
+    disk.faults = Faults(sync_fails_at=disk.syncs + 3)  # the new segment, its name, and then the removal
+    with pytest.raises(DiskError):
+        wal.truncate(2)
+    wal.truncate(2)
+    assert len(disk.tree()) == 1
+    assert list(wal.replay()) == []
+
+
+@pytest.mark.parametrize("segment_bytes_max", [1, 10_000])
+@pytest.mark.parametrize("lives", [1, 3])
+def test_events_are_truncated_one_by_one_while_they_are_replayed(
+    tmp_path: Path, segment_bytes_max: int, lives: int
+) -> None:
+    for life in range(lives):
+        with WALManager(tmp_path, segment_bytes_max=segment_bytes_max) as wal:
+            for number in range(4):
+                wal.append(b"%d-%d" % (life, number))
+                if number % 2:
+                    wal.flush()
+    with WALManager(tmp_path, segment_bytes_max=segment_bytes_max) as wal:
+        seen = []
+        for number, event in wal.replay_numbered():
+            wal.truncate(number)
+            wal.append(event)  # for the next time: not of this replay
+            wal.flush()
+            seen.append(event)
+        assert seen == [b"%d-%d" % (life, number) for life in range(lives) for number in range(4)]
+        assert list(wal.replay()) == seen
+        wal.truncate(wal.last_flushed)
+        assert len(list(tmp_path.glob("*.wal"))) == 1
+
+
+def test_another_thread_may_truncate_ahead_of_a_replay(tmp_path: Path) -> None:
+    with WALManager(tmp_path, segment_bytes_max=1) as wal:
+        for number in range(1, 10):
+            wal.append(b"%d" % number)
+            wal.flush()
+        events = wal.replay()
+        assert next(events) == b"1"
+        other = threading.Thread(target=wal.truncate, args=(6,))
+        other.start()
+        other.join()
+        assert list(events) == [b"7", b"8", b"9"]
+
+
+def test_a_log_that_cannot_end_for_lack_of_room_stays_open_and_remembers() -> None:
+    disk = CrashDisk()
+    wal = _open(disk, segment_bytes_max=10_000)
+    wal.append(b"a")
+    disk.faults = Faults(no_room_from=disk.writes + 1)
+    for _ in range(2):
+        with pytest.raises(OutOfRoomError):
+            wal.close()
+    wal.append(b"b")
+    disk.faults = Faults()
+    wal.close()
+    wal.close()
+    assert list(_open(disk, segment_bytes_max=10_000).replay()) == [b"a", b"b"]
+
+
+def test_an_abandoned_log_lets_go_of_the_folder_and_keeps_what_was_flushed(tmp_path: Path) -> None:
+    wal = WALManager(tmp_path)
+    wal.append(b"a")
+    wal.flush()
+    wal.append(b"b")
+    wal.abandon()
+    wal.abandon()
+    wal.close()
+    with WALManager(tmp_path) as again:
+        assert list(again.replay()) == [b"a"]
+
+
+def test_no_descriptor_stays_open_when_a_log_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    WALManager(tmp_path).abandon()  # its segment has no mark of an end: the next start writes it anew
+    before = open_descriptors()
+    syncs, fdatasync = [], os.fdatasync
+
+    def fail_late(descriptor: int) -> None:
+        syncs.append(descriptor)
+        if len(syncs) == 2:  # of what was unsure, after that of the new segment's header
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fail_late)
+    with pytest.raises(DiskError):
+        WALManager(tmp_path)
+    assert open_descriptors() == before
