@@ -106,8 +106,7 @@ def certify(
         features: its columns that are compared.
         key: its columns that tell events apart.
         time: its column of event time, ns UTC.
-        times: input frame -> the column that says when a row was known; where left out `ts_event_ns`, and `ts_recv_ns`
-            where that is null.
+        times: input frame -> the column that says when a row was known; where left out as in `tamper.time_of`.
         cuts: how many cuts to draw; fewer when there are fewer events.
         seed: of the draw.
         density: share of the input rows to use, see `density_for`.
@@ -140,10 +139,10 @@ def certify(
         for variant in Variant
     ]
     if all_rows and published is not None and published.height:
-        moments = _moments(published, time)
-        cut_ns = _strata(moments[: max(1, round(len(moments) * _EARLY_SHARE))], 1, draw)[0]
-        other = partial(absurd_after, inputs, cut_ns, times)
-        plan.append(partial(judge.try_cut, published, other, cut_ns, Variant.ABSURD, 1.0))
+        cut = _early_cut(_moments(published, time), draw)
+        plan.append(
+            partial(judge.try_cut, published, partial(absurd_after, inputs, cut, times), cut, Variant.ABSURD, 1.0)
+        )
     number, pieces = piece
     plan = plan[number * len(plan) // pieces : (number + 1) * len(plan) // pieces]
     with ThreadPoolExecutor(threads or min(_THREADS, pl.thread_pool_size())) as pool:
@@ -250,6 +249,11 @@ def _strata(times: Sequence[int], cuts: int, draw: random.Random) -> list[int]:
     count = min(cuts, len(times))
     bounds = [number * len(times) // count for number in range(count + 1)] if count else []
     return [times[draw.randrange(low, high)] for low, high in pairwise(bounds)]
+
+
+def _early_cut(times: Sequence[int], draw: random.Random) -> int:
+    """One of the first event times: what comes before is read whole."""
+    return _strata(times[: max(1, round(len(times) * _EARLY_SHARE))], 1, draw)[0]
 
 
 def _cut_times(times: Sequence[int], targets: Sequence[int], draw: random.Random) -> list[int]:
