@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ticklake.base.errors import DiskError
 from ticklake.files.os_errors import final_errors as _final_errors
 from ticklake.files.os_errors import sorted_errors as _sorted_errors
 from ticklake.files.os_errors import write_errors

@@ -133,8 +133,7 @@ def certify(
         key: its columns that tell events apart.
         time: its column of event time, ns UTC.
         others: more frames of the pipeline that must not know the future either.
-        times: input frame -> the column that says when a row was known; where left out `ts_event_ns`, and `ts_recv_ns`
-            where that is null.
+        times: input frame -> the column that says when a row was known; where left out as in `tamper.time_of`.
         cuts: how many cuts to draw; fewer when there are fewer events.
         seed: of the draw.
         density: share of the input rows to use, see `density_for`.

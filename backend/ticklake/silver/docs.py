@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from ticklake.silver.pipeline import OUTPUTS, Parameters, Pipeline, default_parameters
+from ticklake.silver.pipeline import OUTPUTS, Parameters, Pipeline, columns_given, default_parameters
 from ticklake.silver.pipelines import PIPELINES, find_pipeline
 from ticklake.silver.stage import AnyStage, ColumnSpec
 
@@ -43,6 +43,7 @@ def render_features() -> str:
 
 def _pipeline(pipeline: Pipeline) -> list[str]:
     parameters = default_parameters(pipeline)
+    given = columns_given(pipeline, parameters)
     tables = ", ".join(f"`{table}`" for table in pipeline.tables.values())
     lines = [
         f"## {pipeline.name}",
@@ -55,8 +56,9 @@ def _pipeline(pipeline: Pipeline) -> list[str]:
         "|---|---|---|",
     ]
     lines += [f"| {stage.name} | `{_file(stage)}` | {_SOURCES.get(stage.name, '')} |" for stage in pipeline.stages]
+    units = {frame: {spec.name: spec.unit for spec in specs.values()} for frame, specs in given.items()}
     for frame, file in OUTPUTS.items():
-        rows = [row for stage in pipeline.stages for row in _rows(stage, frame, parameters)]
+        rows = [row for stage in pipeline.stages for row in _rows(stage, frame, parameters, units)]
         if rows:
             lines += ["", f"### {pipeline.name}: {file}", ""]
             lines += ["| column | type | unit | role | null | range | stage | meaning |"]
@@ -64,11 +66,11 @@ def _pipeline(pipeline: Pipeline) -> list[str]:
     return [*lines, ""]
 
 
-def _rows(stage: AnyStage, frame: str, parameters: Parameters) -> list[str]:
+def _rows(stage: AnyStage, frame: str, parameters: Parameters, units: Mapping[str, Mapping[str, str]]) -> list[str]:
     given = stage.gives_with(parameters[stage.name]).get(frame, ())
     return [
-        f"| {spec.name} | {spec.dtype} | {spec.unit} | {spec.role} | {'yes' if spec.null else 'no'} | {_range(spec)} "
-        f"| {stage.name} | {spec.doc.replace('|', '&#124;')} |"
+        f"| {spec.name} | {spec.dtype} | {units[frame][spec.name]} | {spec.role} | {'yes' if spec.null else 'no'} "
+        f"| {_range(spec)} | {stage.name} | {spec.doc.replace('|', '&#124;')} |"
         for spec in given
     ]
 

@@ -134,8 +134,13 @@ def columns_given(pipeline: Pipeline, parameters: Parameters) -> dict[str, dict[
     given: dict[str, dict[str, ColumnSpec]] = {}
     for stage in pipeline.stages:
         for frame, specs in stage.gives_with(parameters[stage.name]).items():
-            given.setdefault(frame, {}).update({spec.name: spec for spec in specs})
+            given.setdefault(frame, {}).update({spec.name: _with_unit(spec, given) for spec in specs})
     return given
+
+
+def _with_unit(spec: ColumnSpec, given: Mapping[str, Mapping[str, ColumnSpec]]) -> ColumnSpec:
+    origin = given.get(spec.carries, {}).get(spec.name)
+    return spec if origin is None else replace(spec, unit=origin.unit)
 
 
 def output_columns(pipeline: Pipeline, parameters: Parameters) -> dict[str, tuple[ColumnSpec, ...]]:

@@ -40,6 +40,8 @@ class ColumnSpec:
         null: whether it may be null.
         low: smallest allowed value, included; None when there is no bound.
         high: largest allowed value, included; None when there is no bound.
+        carries: frame whose column of the same name it carries on, and whose unit it has then; "" for a column of its
+            own.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ColumnSpec:
     null: bool = True
     low: float | None = None
     high: float | None = None
+    carries: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ approximations for the error function", Mathematics of Computation 23.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import cache, reduce
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from ticklake.silver.stages.elementary import exponential, logarithm, polynomial
 from ticklake.silver.stages.first_passage import Floats
 
 # Cody's quotients of polynomials, coefficients from the highest power down.
@@ -54,26 +55,35 @@ def normal_cdf(x: pl.Expr) -> pl.Expr:
 
 def normal_density(x: pl.Expr) -> pl.Expr:
     """Density of the standard normal at x: exp(-x^2 / 2) / sqrt(2 pi)."""
-    return (x * x * -0.5).exp() * (1.0 / math.sqrt(2.0 * math.pi))
+    return _exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))
 
 
 def complementary_error(x: pl.Expr) -> pl.Expr:
     """erfc(x) = 1 - erf(x), by Cody's three ranges of |x|; absolute error below 2e-15. Null stays null."""
-    falling = (-(x * x)).exp()
-    upper = pl.map_batches([x.abs(), falling], _upper, return_dtype=pl.Float64)
-    return pl.when(x < 0).then(2.0 - upper).when(x.is_not_null()).then(upper)
+    upper = _each(_upper, x.abs())
+    return pl.when(x < 0).then(2.0 - upper).otherwise(upper)
 
 
-def _upper(arguments: Sequence[pl.Series]) -> pl.Series:
-    """Erfc of x >= 0, from x and exp(-x^2). By arrays: a hundred small steps cost little so, and much in a query."""
-    size, falling = (values.to_numpy() for values in arguments)
+def _upper(size: Floats) -> Floats:
+    """Erfc of x >= 0. By arrays: a hundred small steps cost little so, and much in a query."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         square = size * size
+        falling = exponential(-square)
         inverse = 1.0 / square
         near = 1.0 - size * _quotient(_ERF_TOP, _ERF_BOTTOM, square)
         middle = falling * _quotient(_ERFC_TOP, _ERFC_BOTTOM, size)
         tail = falling / size * (1.0 / math.sqrt(math.pi) - inverse * _quotient(_TAIL_TOP, _TAIL_BOTTOM, inverse))
-    return pl.Series(arguments[0].name, np.where(size <= _SMALL, near, np.where(size <= _MIDDLE, middle, tail)))
+    return np.where(size <= _SMALL, near, np.where(size <= _MIDDLE, middle, tail))
+
+
+def _exp(x: pl.Expr) -> pl.Expr:
+    return _each(exponential, x)
+
+
+def _each(function: Callable[[Floats], Floats], x: pl.Expr) -> pl.Expr:
+    """The function of every value; null stays null."""
+    found = x.map_batches(lambda values: pl.Series(values.name, function(values.to_numpy())), return_dtype=pl.Float64)
+    return pl.when(x.is_not_null()).then(found)
 
 
 def with_greeks(
@@ -100,19 +110,14 @@ def _greeks(rate: float, volatility: float, forward: str, years: str) -> tuple[l
     price, left = pl.col(forward), pl.col(years)
     deviation = volatility * left.sqrt()
     sign = pl.when(pl.col("right") == "C").then(1.0).otherwise(-1.0)
-    discount = (left * -rate).exp()
+    discount = _exp(left * -rate)
     d1 = pl.col("_d1")
-    start = [((price / pl.col("strike")).log() / deviation + deviation * 0.5).alias("_d1"), sign.alias("_sign")]
+    moneyness = _each(logarithm, price / pl.col("strike"))
+    start = [(moneyness / deviation + deviation * 0.5).alias("_d1"), sign.alias("_sign")]
     delta = pl.col("_sign") * discount * normal_cdf(pl.col("_signed"))
     gamma = discount * normal_density(d1) / (price * deviation)
     return start, delta.alias("delta"), gamma.alias("gamma")
 
 
 def _quotient(top: Sequence[float], bottom: Sequence[float], x: Floats) -> Floats:
-    return _polynomial(top, x) / _polynomial(bottom, x)
-
-
-def _polynomial(coefficients: Sequence[float], x: Floats) -> Floats:
-    """By Horner's rule, the highest power first."""
-    first, *rest = coefficients
-    return reduce(lambda sum_, coefficient: sum_ * x + coefficient, rest, np.full_like(x, first))
+    return polynomial(top, x) / polynomial(bottom, x)

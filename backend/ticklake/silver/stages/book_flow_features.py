@@ -12,6 +12,7 @@ from ticklake.base.errors import UsageError
 from ticklake.schema.session import SessionWindow
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
 from ticklake.silver.stages.book_flow_load import LEVELS_OF_BOOK, added
+from ticklake.silver.stages.elementary import logarithm
 from ticklake.silver.stages.first_passage import Floats
 from ticklake.silver.stages.rows import rows_of_all
 from ticklake.silver.stages.windows import step, trailing_sum
@@ -112,7 +113,7 @@ def order_and_trade_flow(frames: Frames, parameters: FlowParameters, session: Se
     made["signed_volume"] = bought - sold
     volume, notional = (summed(column(name), parameters.vwap_window_s) for name in ("volume", "notional"))
     made["vwap_distance"] = mid - _divide(notional, volume)
-    returns = step(np.log(np.where(mid > 0, mid, np.nan)))
+    returns = step(logarithm(np.where(mid > 0, mid, np.nan)))
     made["realised_volatility"] = np.sqrt(summed(returns * returns, parameters.volatility_window_s))
     made["kyle_lambda"] = kyle_lambda(
         buy - sell, step(mid), _rows(parameters.kyle_window_s, grid_ns), parameters.kyle_steps_min

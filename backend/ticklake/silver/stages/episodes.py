@@ -48,16 +48,18 @@ class EpisodeParameters(StageParameters, frozen=True):
 def construct_episodes(frames: Frames, parameters: EpisodeParameters, session: SessionWindow) -> Frames:
     """A vector of `ELEMENTS` per event: context, dynamics, physics, trends, last states, spectra of four series.
 
-    States are those of the event's own level kind at or before t. With a frame `history` (episodes of earlier sessions)
-    the vector is normalised by its statistics; without one it is the raw vector, and `is_normalized` is false.
+    States are those of the event's own level kind at or before t, from its first event on. With a frame `history`
+    (episodes of earlier sessions) the vector is normalised by its statistics; without one it is the raw vector, and
+    `is_normalized` is false.
 
     Shape:  one event in, one episode out; order kept.
-    Gives:  keys of the event; `n_states`, states of the level so far; `vector_raw`, `vector` float32, missing elements
+    Gives:  keys of the event; `n_states`, those states; `vector_raw`, `vector` float32, missing elements
             null; `is_normalized`; `history_sessions`, sessions that gave the statistics.
     Knows:  nothing later than t.
     """
+    after_event = frames["state"].filter(pl.col("last_event_id").is_not_null())
     events, state = rows_of_all(
-        [frames["events"], frames["state"].select("kind", "ts_event_ns", *STATE_SERIES).sort("kind", "ts_event_ns")]
+        [frames["events"], after_event.select("kind", "ts_event_ns", *STATE_SERIES).sort("kind", "ts_event_ns")]
     )
     last, first = _state_positions(events, state)
     known = state.with_columns(pl.col(name).cast(pl.Float64).fill_nan(None) for name in STATE_SERIES)
@@ -183,7 +185,7 @@ STAGE = Stage(
     run=construct_episodes,
     needs={
         "events": (*_KEYS, *EVENT_ELEMENTS),
-        "state": ("kind", "ts_event_ns", *STATE_SERIES),
+        "state": ("kind", "ts_event_ns", "last_event_id", *STATE_SERIES),
     },
     gives={
         "episodes": (
@@ -191,7 +193,15 @@ STAGE = Stage(
             ColumnSpec("date", pl.Date(), "", Role.KEY, "Trading day.", null=False),
             ColumnSpec("ts_event_ns", pl.Int64(), "ns", Role.KEY, "Of the event.", null=False),
             ColumnSpec("kind", pl.String(), "", Role.KEY, "Kind of level.", null=False),
-            ColumnSpec("n_states", pl.Int32(), "states", Role.INFO, "States of the level so far.", null=False, low=0),
+            ColumnSpec(
+                "n_states",
+                pl.Int32(),
+                "states",
+                Role.INFO,
+                "States of the level since its first event.",
+                null=False,
+                low=0,
+            ),
             ColumnSpec("vector_raw", VECTOR, "", Role.INFO, "The elements as they are; null when missing.", null=False),
             ColumnSpec(
                 "vector", VECTOR, "", Role.FEATURE, "The elements, robust-normalised; null when missing.", null=False

@@ -49,13 +49,15 @@ def rth_window(parameters: RthParameters, session: SessionWindow) -> tuple[int, 
 def filter_rth(frames: Frames, parameters: RthParameters, session: SessionWindow) -> Frames:
     """Keep events with start <= t < end; labels may look past the end, as far as trades were loaded.
 
-    Shape:  a subset of the events; order kept. Frame `rth`: one row, the bounds.
+    Shape:  a subset of the events; order kept. Frame `rth`: one row, the bounds. Frame `touches`: kind and time of
+            every event before the end, also of those before the start.
     Knows:  nothing later than t.
     """
     start_ns, end_ns = rth_window(parameters, session)
     is_inside = (pl.col("ts_event_ns") >= start_ns) & (pl.col("ts_event_ns") < end_ns)
     return {
         "events": frames["events"].filter(is_inside),
+        "touches": frames["events"].filter(pl.col("ts_event_ns") < end_ns).select("kind", "ts_event_ns"),
         "rth": pl.LazyFrame({"start_ns": [start_ns], "end_ns": [end_ns]}),
     }
 
@@ -72,12 +74,16 @@ def _wall_ns(session: SessionWindow, wall_time: str, timezone: str) -> int:
 STAGE = Stage(
     name="filter_rth",
     run=filter_rth,
-    needs={"events": ("ts_event_ns",)},
+    needs={"events": ("ts_event_ns", "kind")},
     gives={
         "rth": (
             ColumnSpec("start_ns", pl.Int64(), "ns", Role.INFO, "First instant kept.", null=False),
             ColumnSpec("end_ns", pl.Int64(), "ns", Role.INFO, "First instant no longer kept.", null=False),
-        )
+        ),
+        "touches": (
+            ColumnSpec("kind", pl.String(), "", Role.KEY, "Kind of level.", null=False),
+            ColumnSpec("ts_event_ns", pl.Int64(), "ns", Role.KEY, "When the price entered its zone.", null=False),
+        ),
     },
     parameters=RthParameters,
 )

@@ -61,13 +61,15 @@ class StateParameters(StageParameters, frozen=True):
 
 
 def materialize_state_table(frames: Frames, parameters: StateParameters, session: SessionWindow) -> Frames:
-    """One row per grid instant g and level kind, from the first kept event of that kind on.
+    """One row per grid instant g and level kind, from the first instant on at which that level and the price are known.
 
-    Grid: every `step_s` seconds in the bounds of stage 15. Features are those of the last event of the kind at or
-    before g; the level and the spot are as of g, so `distance_points` moves between events.
+    Grid: every `step_s` seconds in the bounds of stage 15. Features are those of the last kept event of the kind at or
+    before g, null before the first; the last touch may have come before those bounds. The level and the spot are as of
+    g, so `distance_points` moves between events.
 
-    Shape:  sorted by ts_event_ns, kind; unique in both. Empty when there is no event.
-    Gives:  `level_price` null while the level is absent; `time_since_last_touch_s` >= 0; the rest is in `STAGE.gives`.
+    Shape:  sorted by ts_event_ns, kind; unique in both.
+    Gives:  `level_price` null while the level is absent; `time_since_last_touch_s` >= 0, null before the first touch of
+            the session; the rest is in `STAGE.gives`.
     Knows:  nothing later than g.
 
     Raises:
@@ -79,16 +81,18 @@ def materialize_state_table(frames: Frames, parameters: StateParameters, session
         *(pl.col(name).cast(pl.Float64) for name in parameters.features),
         *(pl.col(name).cast(pl.String) for name in parameters.words),
     ]
-    events = frames["events"].select("kind", *carried, last_event_id="event_id", touch_ns="ts_event_ns")
+    events = frames["events"].select("kind", *carried, last_event_id="event_id", event_ns="ts_event_ns")
+    touches = frames["touches"].select("kind", touch_ns="ts_event_ns")
     levels = frames["levels"].select("kind", "level_price", "valid_from_ns")
     spots = frames["trades"].select("ts_event_ns", spot="price")
-    grid = _grid(frames["rth"], parameters.step_s).join(events.select("kind").unique(), how="cross")
+    grid = _grid(frames["rth"], parameters.step_s).join(levels.select("kind").unique(), how="cross")
     state = (
         grid.sort("ts_event_ns", "kind")
-        .join_asof(events, left_on="ts_event_ns", right_on="touch_ns", by="kind", check_sortedness=False)
-        .filter(pl.col("touch_ns").is_not_null())
         .join_asof(levels, left_on="ts_event_ns", right_on="valid_from_ns", by="kind", check_sortedness=False)
         .join_asof(spots, on="ts_event_ns")
+        .filter(pl.col("valid_from_ns").is_not_null(), pl.col("spot").is_not_null())
+        .join_asof(events, left_on="ts_event_ns", right_on="event_ns", by="kind", check_sortedness=False)
+        .join_asof(touches, left_on="ts_event_ns", right_on="touch_ns", by="kind", check_sortedness=False)
     )
     return {
         "state": state.select(
@@ -120,29 +124,31 @@ def _needs(parameters: StateParameters) -> Needs:
     return {
         "rth": ("start_ns", "end_ns"),
         "events": (*_KEYS, *parameters.features, *parameters.words),
+        "touches": ("kind", "ts_event_ns"),
         "levels": ("kind", "level_price", "valid_from_ns"),
         "trades": ("ts_event_ns", "price"),
     }
 
 
 def _gives(parameters: StateParameters) -> Gives:
-    since = "Seconds since the last event of this kind."
+    since = "Seconds since the price last entered the zone of this level in the session; null before it first did."
+    doc = "`{}` of the last event of this kind; null before the first."
     return {
         "state": (
             ColumnSpec("date", pl.Date(), "", Role.KEY, "Trading day.", null=False),
             ColumnSpec("ts_event_ns", pl.Int64(), "ns", Role.KEY, "Instant of the grid.", null=False),
             ColumnSpec("kind", pl.String(), "", Role.KEY, "Kind of level.", null=False),
-            ColumnSpec("last_event_id", pl.String(), "", Role.INFO, "Event the features are of.", null=False),
+            ColumnSpec("last_event_id", pl.String(), "", Role.INFO, "Event the features are of."),
             ColumnSpec("level_price", pl.Float64(), "points", Role.INFO, "Level as of now; null while absent."),
             ColumnSpec("spot", pl.Float64(), "points", Role.INFO, "Price of the last trade.", null=False),
             ColumnSpec("distance_points", pl.Float64(), "points", Role.FEATURE, "Spot minus level, as of now."),
-            ColumnSpec("time_since_last_touch_s", pl.Float64(), "s", Role.FEATURE, since, null=False, low=0),
+            ColumnSpec("time_since_last_touch_s", pl.Float64(), "s", Role.FEATURE, since, low=0),
             *(
-                ColumnSpec(name, pl.Float64(), "", Role.FEATURE, f"`{name}` of the last event of this kind.")
+                ColumnSpec(name, pl.Float64(), "", Role.FEATURE, doc.format(name), carries="events")
                 for name in parameters.features
             ),
             *(
-                ColumnSpec(name, pl.String(), "", Role.FEATURE, f"`{name}` of the last event of this kind.")
+                ColumnSpec(name, pl.String(), "", Role.FEATURE, doc.format(name), carries="events")
                 for name in parameters.words
             ),
         )

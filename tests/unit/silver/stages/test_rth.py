@@ -54,10 +54,11 @@ def test_the_open_cuts_an_earlier_start() -> None:
 def test_the_start_stays_and_the_end_goes() -> None:
     start_ns, end_ns = rth_window(RthParameters(), day("2025-01-15"))
     times = [start_ns - 1, start_ns, start_ns + 5, end_ns - 1, end_ns]
-    events = pl.LazyFrame({"ts_event_ns": times, "row": range(5)})
+    events = pl.LazyFrame({"ts_event_ns": times, "row": range(5), "kind": ["VWAP"] * 5})
     made = STAGE.run({"events": events}, RthParameters(), day("2025-01-15"))
     assert made["events"].collect()["row"].to_list() == [1, 2, 3]
     assert made["rth"].collect().rows() == [(start_ns, end_ns)]
+    assert made["touches"].collect().rows() == [("VWAP", time) for time in times[:4]]
 
 
 @pytest.mark.parametrize("parameters", [RthParameters(rth_start="12:30"), RthParameters(rth_end="half past")])

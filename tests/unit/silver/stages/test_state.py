@@ -7,7 +7,9 @@ import pytest
 from tests.unit.silver.stages.level_rows import NS, OPEN_NS, event_rows, level_frames, session
 
 from ticklake.base.errors import UsageError
-from ticklake.silver.stages.state import STAGE, STATE_FEATURES, StateParameters
+from ticklake.silver.pipeline import columns_given, default_parameters
+from ticklake.silver.pipelines import es_levels
+from ticklake.silver.stages.state import STAGE, STATE_FEATURES, STATE_WORDS, StateParameters
 
 EVENTS = event_rows((45, "PM_HIGH", 1.0), (60, "VWAP", 200.0), (100, "PM_HIGH", 3.0))
 
@@ -23,12 +25,36 @@ def at(rows: pl.DataFrame, second: float, kind: str) -> dict[str, object]:
     )
 
 
-def test_a_level_appears_at_the_first_grid_instant_after_its_first_event() -> None:
-    rows = state()
+def test_a_level_has_a_row_at_every_instant_from_which_it_is_known() -> None:
+    frames = level_frames(EVENTS)
+    late = frames["levels"].with_columns(
+        valid_from_ns=pl.when(pl.col("kind") == "OR_LOW").then(OPEN_NS + 900 * NS).otherwise("valid_from_ns")
+    )
+    rows = STAGE.run({**frames, "levels": late}, StateParameters(), session())["state"].collect()
     first = rows.group_by("kind", maintain_order=True).agg((pl.col("ts_event_ns").min() - OPEN_NS) // NS)
-    assert dict(first.iter_rows()) == {"PM_HIGH": 60, "VWAP": 60}
+    assert dict(first.iter_rows()) == {"PM_HIGH": 0, "VWAP": 0, "OR_LOW": 900}
     assert (rows["ts_event_ns"].max() - OPEN_NS) // NS == 3 * 3600 - 30
-    assert rows.height == 2 * (3 * 120 - 2)
+    assert rows.height == 3 * 3 * 120 - 30
+
+
+def test_before_the_first_event_of_a_level_nothing_but_level_and_spot_is_known() -> None:
+    row = at(state(), 30, "PM_HIGH")
+    assert (row["level_price"], row["spot"], row["distance_points"]) == (100.0, 100.0, 0.0)
+    unknown = ("last_event_id", "time_since_last_touch_s", *STATE_FEATURES, *STATE_WORDS)
+    assert {row[name] for name in unknown} == {None}
+
+
+def test_a_touch_before_the_regular_hours_counts_and_gives_no_features() -> None:
+    row = at(state(event_rows((-50, "VWAP", 7.0), (100, "VWAP", 9.0))), 30, "VWAP")
+    assert (row["time_since_last_touch_s"], row["last_event_id"], row[STATE_FEATURES[0]]) == (80.0, None, None)
+
+
+def test_carried_features_have_the_units_of_the_events() -> None:
+    pipeline = es_levels()
+    given = columns_given(pipeline, default_parameters(pipeline))
+    units = {name: given["state"][name].unit for name in STATE_FEATURES}
+    assert units == {name: given["events"][name].unit for name in STATE_FEATURES}
+    assert (units["velocity_1min"], units["tape_buy_volume"]) == ("points/min", "contracts")
 
 
 def test_rows_are_sorted_and_unique() -> None:
@@ -60,9 +86,9 @@ def test_spot_distance_and_level_are_as_of_the_instant() -> None:
     assert (absent["level_price"], absent["distance_points"]) == (None, None)
 
 
-def test_no_events_give_an_empty_table_of_the_same_columns() -> None:
+def test_without_events_the_table_has_the_same_columns() -> None:
     empty, full = state(EVENTS.clear()), state()
-    assert empty.height == 0
+    assert empty["last_event_id"].null_count() == empty.height == full.height
     assert empty.schema == full.schema
     assert [(spec.name, spec.dtype) for spec in STAGE.gives_with(StateParameters())["state"]] == list(
         full.schema.items()
@@ -71,7 +97,7 @@ def test_no_events_give_an_empty_table_of_the_same_columns() -> None:
 
 def test_the_step_comes_from_the_parameters() -> None:
     rows = state(parameters=StateParameters(step_s=600))
-    assert rows["ts_event_ns"].n_unique() == 17
+    assert rows["ts_event_ns"].n_unique() == 18
     with pytest.raises(UsageError, match="step_s"):
         state(parameters=StateParameters(step_s=0))
 
@@ -85,5 +111,6 @@ def test_what_comes_later_changes_no_earlier_row() -> None:
 def test_seconds_have_the_bits_of_whole_seconds_plus_the_rest() -> None:
     rows = state(event_rows((7.123456789, "PM_HIGH", 1.0)))
     touch_ns = OPEN_NS + int(7.123456789 * NS)
+    rows = rows.filter((pl.col("kind") == "PM_HIGH") & (pl.col("ts_event_ns") > touch_ns))
     spans = [divmod(time - touch_ns, NS) for time in rows["ts_event_ns"]]
     assert rows["time_since_last_touch_s"].to_list() == [whole + rest * 1e-9 for whole, rest in spans]
