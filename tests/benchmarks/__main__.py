@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks`: measure, print one table, keep the figures.
+"""`python -m tests.benchmarks`: measure, print one table.
 
 Every comparison runs both sides in turns, each in a fresh process, and gives the median of the rounds' ratios.
 The exit code says whether it ran, not how fast it was.
@@ -7,11 +7,9 @@ The exit code says whether it ran, not how fast it was.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -33,8 +31,6 @@ from tests.benchmarks import (
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.machine import machine_facts
 from tests.benchmarks.scale import Scale, quick
-
-RESULTS = Path(__file__).parent / "results"
 
 BENCHMARKS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
     "jetstream": jetstream.measure,
@@ -75,8 +71,8 @@ def main() -> None:
     for figure in figures:
         if figure.note:
             console.print(f"[dim]{figure.what}: {figure.note}[/]")
-    keep(figures, facts, is_quick=wish.quick, is_whole=set(wish.only) == set(BENCHMARKS))
-    console.print(f"[dim]{time.monotonic() - begin_s:.0f} s, load before: {facts['load_1min']}[/]")
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    console.print(f"[dim]{time.monotonic() - begin_s:.0f} s; before: {told}[/]")
 
 
 def _scale(folder: Path, *, is_quick: bool, rounds: int | None) -> Scale:
@@ -85,27 +81,15 @@ def _scale(folder: Path, *, is_quick: bool, rounds: int | None) -> Scale:
 
 
 def table_of(figures: list[Figure]) -> Table:
-    """What, ours, reference, ratio, target, met."""
+    """What, ours, reference, ratio, target, met, and of how many rounds each figure is the median."""
     table = Table(title="ticklake benchmarks")
-    for heading in ("what", "ours", "reference", "ratio", "target", "met"):
+    for heading in ("what", "ours", "reference", "ratio", "target", "met", "rounds"):
         table.add_column(heading, overflow="fold")
     for figure in figures:
         met = "" if figure.met is None else "yes" if figure.met else "NO"
-        table.add_row(figure.what, figure.ours, figure.reference, figure.ratio, figure.target, met)
+        rounds = str(len(figure.rounds) or 1)
+        table.add_row(figure.what, figure.ours, figure.reference, figure.ratio, figure.target, met, rounds)
     return table
-
-
-def keep(figures: list[Figure], facts: dict[str, object], *, is_quick: bool, is_whole: bool) -> None:
-    """The figures of the last whole run, and of the last run of any kind."""
-    document = {
-        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
-        "quick": is_quick,
-        "machine": facts,
-        "figures": [figure.to_dict() for figure in figures],
-    }
-    RESULTS.mkdir(exist_ok=True)
-    name = "latest.json" if is_whole and not is_quick else "partial.json"
-    (RESULTS / name).write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

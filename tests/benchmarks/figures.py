@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Figure:
         target: in words.
         met: whether the target is reached; None when there is none.
         note: how to read it.
-        rounds: the ratio (or value) of every round.
+        rounds: the ratio (or value) of every round; empty when it was measured once.
     """
 
     what: str
@@ -32,10 +31,6 @@ class Figure:
     met: bool | None
     note: str = ""
     rounds: tuple[float, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**asdict(self), "rounds": [round(value, 4) for value in self.rounds]}
 
 
 @dataclass(frozen=True, slots=True)

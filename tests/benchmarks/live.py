@@ -29,8 +29,8 @@ _LOOK_S = 0.02
 
 def measure(scale: Scale) -> Iterator[Figure]:
     """Default settings first, then flush after one second."""
-    usual = [_run(scale, None) for _ in range(scale.live_rounds)]
-    syncs = [sync_p99_ms(scale.folder) for _ in range(scale.live_rounds)]
+    usual = [_run(scale, None) for _ in range(scale.rounds)]
+    syncs = [sync_p99_ms(scale.folder) for _ in range(scale.rounds)]
     p50 = median(run["ack_p50_ms"] for run in usual)
     yield limit_figure(
         "ack latency at 10,000 events/s, p99",
@@ -42,7 +42,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         note="from the server's receipt of each message until the ack that covers it leaves, fsync included",
     )
     yield _visible("publish -> visible in Parquet, default settings, p99", usual, below=6)
-    fast = [_run(scale, 1.0) for _ in range(scale.live_rounds)]
+    fast = [_run(scale, 1.0) for _ in range(scale.rounds)]
     yield _visible("publish -> visible in Parquet, flush 1 s, p99", fast, below=2)
 
 

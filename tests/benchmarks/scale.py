@@ -17,8 +17,7 @@ class Scale:
         arrow_rows: for the batches.
         replay_messages: in the log.
         live_s: of publishing 10,000 events/s.
-        live_rounds: of that.
-        memory_s: at full speed.
+        memory_s: at full speed, in one round.
         lake_files: for the reader.
         decisions: in the store of decisions.
         bars: of one series.
@@ -31,8 +30,7 @@ class Scale:
     json_messages: int = 2_000_000
     arrow_rows: int = 2_000_000
     replay_messages: int = 1_000_000
-    live_s: float = 20.0
-    live_rounds: int = 3
+    live_s: float = 15.0
     memory_s: float = 60.0
     lake_files: int = 200
     decisions: int = 100_000
@@ -41,8 +39,8 @@ class Scale:
     silver: float = 1.0
 
     def with_rounds(self, rounds: int) -> Scale:
-        """The same with other numbers of rounds."""
-        return replace(self, rounds=rounds, live_rounds=rounds)
+        """The same with another number of rounds."""
+        return replace(self, rounds=rounds)
 
 
 def quick(folder: Path) -> Scale:
@@ -54,7 +52,6 @@ def quick(folder: Path) -> Scale:
         arrow_rows=500_000,
         replay_messages=100_000,
         live_s=8.0,
-        live_rounds=1,
         memory_s=30.0,
         decisions=10_000,
         bars=200_000,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.benchmarks.__main__ import table_of
 from tests.benchmarks.child import ROOT
-from tests.benchmarks.figures import in_turns, limit_figure, percentile, rate_figure
+from tests.benchmarks.figures import Figure, in_turns, limit_figure, percentile, rate_figure
 
 
 def test_sides_take_turns_and_ratios_are_of_the_same_round() -> None:
@@ -39,11 +39,10 @@ def test_percentiles_are_values_that_occurred() -> None:
     assert percentile([7.0], 0.99) == 7.0
 
 
-def test_kept_figures_can_be_read_and_name_no_machine() -> None:
-    for path in (ROOT / "tests/benchmarks/results").glob("*.json"):
-        kept = json.loads(path.read_text())
-        assert {"measured", "quick", "machine", "figures"} == set(kept)
-        assert all({"what", "ours", "ratio", "target", "met", "rounds"} <= set(figure) for figure in kept["figures"])
+def test_the_table_says_of_how_many_rounds_a_figure_is_the_median() -> None:
+    once = Figure("x", "1 s", "", "", "-", None)
+    table = table_of([limit_figure("y", [1.0, 2.0, 3.0, 4.0, 5.0], unit="s", below=6), once])
+    assert list(table.columns[-1].cells) == ["5", "1"]
 
 
 @pytest.mark.bench

@@ -228,8 +228,8 @@ class Load:
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 
-def strace(*faults: str, trace: Path, only: Iterable[Path] = ()) -> list[str]:
-    """Words before the command that break its system calls.
+def strace(*faults: str, trace: Path, only: Iterable[Path] = (), is_apart: bool = False) -> list[str]:
+    """Words before the command, or before `-p` and a process id, that break its system calls.
 
     A count (`when=`) is kept for each system call of each thread by itself. The tracer is not the parent, so signals,
     process id and exit code are the service's own.
@@ -238,9 +238,13 @@ def strace(*faults: str, trace: Path, only: Iterable[Path] = ()) -> list[str]:
         faults: such as `fdatasync:error=EIO:when=3`.
         trace: where every disk call is written down.
         only: break (and write down) calls on these paths only; exact paths, files need not exist yet.
+        is_apart: the tracer is a process of its own, beside the one it takes hold of (`-p`).
     """
-    words = [need_tool("strace"), "-D", "-f", "-y", "-q", "-s", "0", "-e", "signal=none"]
-    words += ["-o", str(trace), "-e", f"trace={','.join(DISK_CALLS)}"]
+    calls = dict.fromkeys([*DISK_CALLS, *(fault.partition(":")[0] for fault in faults)])
+    words = [need_tool("strace"), "-f", "-y", "-q", "-s", "0", "-e", "signal=none"]
+    words += ["-o", str(trace), "-e", f"trace={','.join(calls)}"]
+    if not is_apart:
+        words.append("-D")
     if not any(":signal=" in fault for fault in faults):
         words.append("--seccomp-bpf")  # stops at disk calls only; a signal cannot be injected from such a stop
     for path in only:

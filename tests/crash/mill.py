@@ -152,6 +152,7 @@ class Mill:
     encoder: Callable[[], Encoder] = model_encoder
     ids_of: Callable[[str, bytes], list[int]] = model_ids
     images: Counter[str] = field(default_factory=Counter)
+    images_of_a_cut_max: int = 0
     rng: random.Random = field(default_factory=lambda: random.Random(1))
 
     def new_disk(self, **faults: int) -> CrashDisk:
@@ -225,7 +226,8 @@ class Mill:
         disk, server = self.new_disk(crash_at=at), ModelServer.filled(messages)
         self.run(disk, server)
         yield from self._kills("kill -9", disk, server, kills)
-        for image in disk.images(self.rng, cap):
+        for number, image in enumerate(disk.images(self.rng, cap), start=1):
+            self.images_of_a_cut_max = max(self.images_of_a_cut_max, number)
             for case in ({}, {"acks_lost": True}, {"tail_lost": 3}):
                 yield self._count("power", image.copy(), server.copy(**case), (at, case))
                 if self.rng.random() < again:

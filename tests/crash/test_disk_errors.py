@@ -271,7 +271,7 @@ def test_what_a_slow_disk_makes_the_server_send_again_is_dropped_and_counted(tmp
         plain = Service(tmp_path, market.url, settings=SMALL_BATCHES | {"wal__sync_interval_ms": 0})
         hold_ballast(plain)
         only = next_segments(plain, count=200)
-        slow = strace("fdatasync:delay_enter=1500000:when=4..7", trace=tmp_path / "trace", only=only)
+        slow = strace("fdatasync:delay_enter=3000000:when=4..7", trace=tmp_path / "trace", only=only)
         service = faulty(tmp_path, market, slow, wal__sync_interval_ms=0)
         with service:
             for _ in range(6):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 import struct
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -15,6 +17,7 @@ class Fault(Enum):
 
     BLACKHOLE = "blackhole"  # nothing passes, nobody says so
     RESET = "reset"  # RST, as from a firewall that forgot us
+    KILLED = "killed"  # the client's kernel destroys its socket (`ss -K`); where it cannot, the line drops
     TRICKLE = "trickle"  # one byte a second from the server
     HALF_OPEN = "half open"  # the line drops, and the next dial is accepted and never answered
 
@@ -77,8 +80,17 @@ class _Line:
             raw = self._writer.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.abort()
-        elif fault is Fault.HALF_OPEN:
+        elif fault is Fault.HALF_OPEN or (fault is Fault.KILLED and not self._kill_client()):
             self.abort()
+
+    def _kill_client(self) -> bool:
+        """Let the kernel destroy the client's end. Gives whether it did: not every kernel can, nor may everybody."""
+        if shutil.which("ss") is None:
+            return False
+        port = self._writer.get_extra_info("peername")[1]
+        ours = ["ss", "-H", "-t", "-n", "src", "127.0.0.1", "sport", "=", f":{port}"]
+        subprocess.run([*ours, "-K"], capture_output=True, check=False)
+        return not subprocess.run(ours, capture_output=True, text=True, check=True).stdout.strip()
 
     def abort(self) -> None:
         self.ended.set()

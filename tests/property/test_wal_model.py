@@ -6,7 +6,7 @@ import random
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from ticklake.base.errors import OutOfRoomError
 from ticklake.schema.messages import group_messages
@@ -20,6 +20,8 @@ STATE = SegmentState("model", "MODEL")
 
 class LogAgainstList(RuleBasedStateMachine):
     """`synced` must always come back, in order; of `written` behind it any prefix may."""
+
+    steps = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,6 +111,7 @@ class LogAgainstList(RuleBasedStateMachine):
 
     @invariant()
     def what_was_synced_can_be_read(self) -> None:
+        LogAgainstList.steps += 1
         assert self._payloads() == self.synced + self.written
 
     def _note_synced(self) -> None:
@@ -129,5 +132,9 @@ class LogAgainstList(RuleBasedStateMachine):
         self._note_synced()
 
 
-TestLogAgainstList = LogAgainstList.TestCase
-TestLogAgainstList.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+def test_the_log_is_the_list_over_ten_thousand_steps() -> None:
+    LogAgainstList.steps = 0
+    run_state_machine_as_test(
+        LogAgainstList, settings=settings(max_examples=270, stateful_step_count=40, deadline=None)
+    )
+    assert LogAgainstList.steps >= 10_000

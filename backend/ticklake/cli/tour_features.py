@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -69,7 +70,7 @@ def show_features(root: Path, session: SessionWindow, console: Console) -> None:
     if reasons := [f"{item.version}: {item.reason}" for item in built if item.reason]:
         raise CheckFailedError(f"features of {root} are not fit for use: {'; '.join(reasons)}")
     _show_events(root, built[0].version, console)
-    _show_promotion(root, built[0].version, console)
+    show_promotion(root, built[0].version, session.date, console)
     _show_lineage(root, console)
     _show_reports(root, [item.version for item in built], console)
 
@@ -144,20 +145,27 @@ def _show_events(root: Path, version: str, console: Console) -> None:
     print_frame(console, f"{version}: events, features, and what came next within 4 minutes", counts)
 
 
-def _show_promotion(root: Path, version: str, console: Console) -> None:
+def show_promotion(root: Path, version: str, day: date, console: Console) -> None:
+    """Promote one day of a version twice, validate, roll back; a lake that ran the demo before may hold other days.
+
+    Raises:
+        CheckFailedError: a gate refused it, or the set does not hold.
+    """
     curator = GoldCurator(root, limits=GateLimits(rows_min=20, cuts_min=_CUTS))
-    first = curator.promote_to_training(version, _SET, "the demo's first")
-    second = curator.promote_to_training(version, _SET, "the same again, to have something to roll back", force=True)
-    _print_gates(second, console)
-    for done in (first, second):
-        if done.status is PromotionStatus.REFUSED:
-            raise CheckFailedError(f"{version} is not promoted: {done.reason}")
+    first = curator.promote_to_training(version, _SET, "the demo's first", dates=[day])
+    _print_gates(first, console)
+    if first.status is PromotionStatus.REFUSED:
+        raise CheckFailedError(f"{version} is not promoted: {first.reason}")
+    notes = "the same again, to have something to roll back"
+    second = curator.promote_to_training(version, _SET, notes, force=True, dates=[day])
+    if second.status is PromotionStatus.REFUSED:
+        raise CheckFailedError(f"{version} is not promoted: {second.reason}")
     found = curator.validate_dataset(_SET)
     back = curator.rollback(_SET)
     console.print(
         f"Promoted twice: {_SET} v{first.version} and v{second.version}, {second.signal_count:,} rows. "
         f"Validation of v{found.version}: {'passed' if found.passed else '[red]FAILED[/]'}, "
-        f"{len(found.findings)} findings. Rolled back to v{back.version}."
+        f"{len(found.findings)} checks. Rolled back to v{back.version}."
     )
     if not found.passed:
         raise CheckFailedError(f"{_SET} does not hold; see `ticklake gold validate {_SET} --data {root}`")

@@ -108,22 +108,24 @@ class GoldCurator:
         return validate(self.data_root, dataset_name, version, limits=self._limits)
 
     def rollback(self, dataset_name: str = DEFAULT_NAME, to: int | str | None = None) -> sets.TrainingMetadata:
-        """Make an earlier (or any other) version current; gives its metadata. Copies no row, so it takes no second.
+        """Make an earlier (or any other) version current; gives its metadata. Copies one file, decodes no row.
 
         Args:
             dataset_name: the training set.
             to: the version; the one below the current one when None.
 
         Raises:
-            NoDataError: there is no such set or version, none below the current one, or retention removed it.
+            NoDataError: there is no such set or version, none below the current one, or retention removed it; no run
+                is recorded then.
+            CorruptError: the version has lost its rows; the current one stays.
         """
         name = sets.check_name(dataset_name)
+        _find_target(self.data_root, name, to)  # a typo is no run, and takes no lock
         runs = RunRegistry(self.data_root, clock=self._clock)
         run_id = runs.register_run("rollback", parameters={"dataset_name": name, "to": to})
         try:
             with held(self.data_root, name):
-                number = _version_below(self.data_root, name) if to is None else sets.parse_version(to)
-                metadata = make_current(self.data_root, name, number)
+                metadata = make_current(self.data_root, name, _find_target(self.data_root, name, to))
         except BaseException as error:
             runs.fail(run_id, error)
             raise
@@ -179,6 +181,12 @@ class GoldCurator:
 
 def _text(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
+
+
+def _find_target(root: Place, name: str, to: int | str | None) -> int:
+    """The number of the version that a rollback means. Raises NoDataError."""
+    number = _version_below(root, name) if to is None else sets.parse_version(to)
+    return sets.read_metadata(root, name, number).version
 
 
 def _version_below(root: Place, name: str) -> int:

@@ -20,12 +20,12 @@ from ticklake.files.place import Place
 from ticklake.gold.dataset import footer_of, proven_parts, signal_files, write_dataset
 from ticklake.gold.facts import names_by_role
 from ticklake.gold.gates import Gate, GateLimits
+from ticklake.gold.plain_file import publish_plain, stage_plain
 from ticklake.gold.publish import (
     data_path,
     drop_staged,
     held,
     make_current,
-    name_data,
     next_version,
     put_staged,
     seal_version,
@@ -131,7 +131,7 @@ def _publish(root: Place, name: str, survey: Survey, request: Request, run_id: s
     fingerprint = fingerprint_of(survey, notes=request.notes)
     current = current_or_none(root, name)
     if current is not None and current.fingerprint == fingerprint and not request.force:
-        name_data(root, current)
+        publish_plain(root, current, stage_plain(root, current))
         reason = f"{sets.version_label(current.version)} is current and holds exactly this already"
         return _result(PromotionStatus.SKIPPED, name, survey, current.version, root, reason, run_id)
     made = None if request.force else _find_made(root, name, fingerprint)

@@ -2,16 +2,15 @@
 
     gold/history/{name}/.tmp-...        being written; whoever holds the lock next removes it
     gold/history/{name}/v000002.removed.json   retention removed that version; see `catalog.training_removed`
-    gold/history/{name}/v000003/        whole and never changed again: data.parquet, metadata.json, sources.json
+    gold/history/{name}/v000003/        whole and never changed again (0440): data.parquet, metadata.json, sources.json
     gold/training/{name}_metadata.json  the pointer: a copy of the metadata of the current version, replaced atomically
-    gold/training/{name}.parquet        a second name of the current version's file, for plain globs
+    gold/training/{name}.parquet        a copy of the current version's file, for plain globs; see `gold.plain_file`
 
 The pointer decides. A crash between it and the Parquet file leaves the older file under the plain name until the next
 promotion or rollback repairs it; each of the two is whole at any moment, and our readers follow the pointer.
 
 In a bucket a version is made in a local folder, then stored object by object, each under a name that can be taken once.
 `metadata.json` comes last and is the commit: a version without it does not exist, and its number is never given again.
-The plain name gets a copy of the file there.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ticklake.base.errors import CorruptError
 from ticklake.catalog.training_removed import SUFFIX as REMOVED_SUFFIX
 from ticklake.catalog.training_removed import remove_rests
 from ticklake.catalog.training_sets import (
@@ -30,21 +28,21 @@ from ticklake.catalog.training_sets import (
     HISTORY,
     METADATA,
     TrainingMetadata,
-    current_data,
     history_folder,
     pointer,
     read_metadata,
     version_label,
 )
-from ticklake.files.atomic import locked, publish_file, replace, sort_error, temp_beside, write_new
+from ticklake.files.atomic import discard, locked, replace, sort_error, temp_beside, write_new
 from ticklake.files.errors import AlreadyStoredError
-from ticklake.files.local import FILE_MODE, FOLDER_MODE, LocalFiles
+from ticklake.files.local import FOLDER_MODE, LocalFiles
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.trees import remove_tree
-from ticklake.lake.parquet import read_footer
+from ticklake.gold.plain_file import publish_plain, stage_plain
 
 _VERSIONS: Final = "v[0-9]*"
+_KEPT_MODE: Final = 0o440  # a version is never written to again
 
 _files = LocalFiles()  # one for the process: it remembers which folders it has made durable
 
@@ -96,9 +94,9 @@ def put_staged(path: Path, content: bytes) -> None:
     file = _files.create(str(path))
     try:
         file.write([content])
-        file.sync()
     finally:
         file.close()
+    sync_staged(path)
 
 
 def sync_staged(path: Path) -> None:
@@ -110,7 +108,7 @@ def sync_staged(path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.fchmod(descriptor, FILE_MODE)
+            os.fchmod(descriptor, _KEPT_MODE)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -165,49 +163,25 @@ def seal_version(root: Place, name: str, number: int, staged: Path) -> Place:
 def make_current(root: Place, name: str, number: int) -> TrainingMetadata:
     """Let a version of the history be the current one. Call it within `held`.
 
+    What can fail for the version's own reasons does so before the pointer moves.
+
     Raises:
         NoDataError: there is no such version.
+        CorruptError: the version has lost its rows; the current one stays.
+        OutOfRoomError: free some room; the current version stays.
         DiskError: the disk failed.
     """
     metadata = read_metadata(root, name, number)
     content = (history_folder(root, name) / version_label(number) / METADATA).read_bytes()
-    replace(pointer(root, name), content)
-    name_data(root, metadata)
+    staged = stage_plain(root, metadata)
+    try:
+        replace(pointer(root, name), content)
+    except BaseException:
+        if staged is not None:
+            discard(staged)
+        raise
+    publish_plain(root, metadata, staged)
     return metadata
-
-
-def names_version(root: Place, metadata: TrainingMetadata) -> bool:
-    """Whether the plain name holds the file of that version, by the footers.
-
-    Raises:
-        CorruptError: it holds no Parquet file.
-    """
-    try:
-        footer = read_footer(current_data(root, metadata.dataset_name))
-    except FileNotFoundError:
-        return False
-    return footer.get("dataset_version") == str(metadata.version)
-
-
-def name_data(root: Place, metadata: TrainingMetadata) -> None:
-    """Give the plain name to the version's file, unless it has it. Call it within `held`.
-
-    Raises:
-        CorruptError: the version has lost its file.
-        DiskError: the disk failed.
-    """
-    if names_version(root, metadata):
-        return
-    source, target = root / metadata.data.path, current_data(root, metadata.dataset_name)
-    try:
-        if isinstance(target, ObjectPath):
-            replace(target, source.read_bytes())
-            return
-        temp = temp_beside(target)
-        _files.link(str(source), temp)
-    except FileNotFoundError as error:
-        raise CorruptError(f"{source} is gone; restore it, or roll back to another version") from error
-    publish_file(temp, target)
 
 
 def data_path(name: str, number: int) -> str:
