@@ -15,6 +15,7 @@ from ticklake.cli.record_store import (
     EndOption,
     FileArgument,
     StartOption,
+    given_file,
     moment,
     open_records,
     shown,
@@ -81,7 +82,8 @@ def import_candles(
     dsn: DsnOption = None,
 ) -> None:
     """Read candle files: `candles` with the start of a bar in seconds, or `ohlc` with its end in milliseconds."""
-    frames = [bars_from_candles(read_json_file(path), timeframe=timeframe, where=str(path)) for path in files]
+    with given_file():
+        frames = [bars_from_candles(read_json_file(path), timeframe=timeframe, where=str(path)) for path in files]
     with open_records(data, dsn, make=True) as store:
         for path, frame in zip(files, frames, strict=True):
             written = store.write_bar_frame(symbol, frame, timeframe=timeframe)

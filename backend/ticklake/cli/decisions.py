@@ -12,7 +12,7 @@ import typer
 from ticklake.base.errors import CheckFailedError, NoDataError
 from ticklake.cli.one import OneOption, show_one
 from ticklake.cli.output import Output, OutputOption, show_rows
-from ticklake.cli.place import DataOption, find_place
+from ticklake.cli.place import DataOption, find_place, shelf
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.place import place_of
 from ticklake.stores.decision_record import DELETED, REVISION, SAVED_AT, Record, summarize
@@ -159,9 +159,9 @@ def check(output: OutputOption = Output.TABLE, data: DataOption = None, store: S
 @contextmanager
 def _open(data: str | None, store: str | None) -> Iterator[DecisionStore]:
     folder = find_place(data).data_root.joinpath(*_FOLDER) if store is None else place_of(store)
-    if not folder.is_dir():
-        raise NoDataError(f"no decisions are stored below {folder}; give --store or --data")
-    with DecisionStore({"storage_path": folder}) as decisions:
+    if store is not None and not folder.is_dir():
+        raise NoDataError(f"no decisions are stored below {folder}; check --store")
+    with shelf(folder) as there, DecisionStore({"storage_path": there}) as decisions:
         yield decisions
 
 

@@ -12,7 +12,7 @@ import typer
 from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
-from ticklake.cli.record_store import DsnOption, FileArgument, moment, open_records, shown, write_rows
+from ticklake.cli.record_store import DsnOption, FileArgument, given_file, moment, open_records, shown, write_rows
 from ticklake.stores.bars_import import read_json_file
 from ticklake.stores.fundamentals_import import facts_from_company
 from ticklake.stores.models import FundamentalFact
@@ -89,7 +89,8 @@ def import_company_facts(
     dsn: DsnOption = None,
 ) -> None:
     """Read a company's facts (data.sec.gov/api/xbrl/companyfacts), known from the end of the filing day on."""
-    facts = facts_from_company(read_json_file(file), symbol=symbol, where=str(file))
+    with given_file():
+        facts = facts_from_company(read_json_file(file), symbol=symbol, where=str(file))
     with open_records(data, dsn, make=True) as store:
         store.write_facts(symbol, facts)
     typer.echo(f"{file}: {len(facts):,} facts of {symbol}", err=True)

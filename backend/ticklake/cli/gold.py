@@ -15,6 +15,10 @@ from ticklake.gold.gates import Gate, GateLimits
 
 app = typer.Typer(help="Training sets: promote a feature version when every gate holds, check it, roll back.")
 
+_SETS: Final = (
+    "name", "version", "versions", "silver_version", "signal_count", "feature_count", "start_date", "end_date",
+    "created_at", "forced", "path",
+)  # fmt: skip
 _GATES: Final = ("name", "verdict", "hard", "reason")
 _VERSIONS: Final = ("version", "is_current", "silver_version", "signal_count", "created_at", "forced", "notes")
 
@@ -100,7 +104,7 @@ def ls(
     """List the training sets, or every version of one."""
     curator = GoldCurator(find_place(data).data_root)
     if name is None:
-        show_rows(curator.list_datasets(), output)
+        show_rows(curator.list_datasets(), output, columns=_SETS)
         return
     show_rows(curator.list_versions(name), output, columns=_VERSIONS)
 

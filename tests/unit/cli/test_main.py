@@ -1,4 +1,5 @@
 import ast
+import errno
 import importlib
 import inspect
 import os
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
+import structlog
 import typer
 
 from ticklake.base.errors import ConfigError, CorruptError, DiskError, NoDataError, TickLakeError, UnavailableError
@@ -48,6 +50,43 @@ def test_an_error_is_one_line_on_stderr_and_an_exit_code(
     with_command(monkeypatch, raising(error))
     assert main.main(["act"]) == code
     assert capsys.readouterr() == ("", "error: x\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/lake/bronze"),
+            1,
+            "error: /lake/bronze: Permission denied; ",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), 74, "error: No space left on device; check the disk"),
+        (ExceptionGroup("of threads", [OSError(errno.EIO, "I/O error", b"/x")]), 74, "error: /x: I/O error; check the"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_with_the_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, text: str
+) -> None:
+    with_command(monkeypatch, raising(error))
+    assert main.main(["act"]) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(text)
+
+
+def test_a_lost_connection_that_nobody_expected_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_command(monkeypatch, raising(ConnectionResetError(errno.ECONNRESET, "reset")))
+    with pytest.raises(ConnectionResetError):
+        main.main(["act"])
+
+
+def test_logs_of_every_command_go_to_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_command(monkeypatch, lambda: structlog.get_logger().warning("room.thing_happened"))
+    assert main.main(["act"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "room.thing_happened" in captured.err
 
 
 def test_of_several_errors_all_are_shown_and_the_gravest_decides(
