@@ -85,6 +85,19 @@ def test_bars_come_in_and_go_out(call: Call, tmp_path: Path) -> None:
     assert pl.read_parquet(target)["close"].to_list() == [1.0, 1.1, 1.2]
 
 
+def test_bars_that_are_not_there_are_told_from_an_empty_range(call: Call, tmp_path: Path) -> None:
+    source = tmp_path / "candles.json"
+    source.write_text(json.dumps(CANDLES))
+    call(bars.app, "import", source, "-s", "BTCUSD", "-t", "1h")
+    for command in ("show", "export"):
+        with pytest.raises(NoDataError, match="no 1d bars of BTCUSD; there are: 1h"):
+            call(bars.app, command, "BTCUSD")
+        with pytest.raises(NoDataError, match=r"no bars of BTCUS; did you mean BTCUSD\?"):
+            call(bars.app, command, "BTCUS", "-t", "1h")
+    empty = call(bars.app, "show", "BTCUSD", "-t", "1h", "--end", "2020-01-01", "-o", "csv")
+    assert empty == "start,open,high,low,close,volume\n"
+
+
 def test_a_wrong_timeframe_or_file_is_refused_before_anything_is_stored(call: Call, tmp_path: Path) -> None:
     source = tmp_path / "candles.json"
     source.write_text(json.dumps(CANDLES))
@@ -107,6 +120,9 @@ def test_facts_come_in_and_are_asked_as_of(call: Call, tmp_path: Path) -> None:
         assert [row["value"] for row in rows] == values
     assert len(listed(call(fundamentals.app, "show", "AAPL", "--history", "-o", "json"))) == 2
     call(fundamentals.app, "export", "AAPL", target, "--as-of", "2025-02-01")
+    for command in ("show", "export"):
+        with pytest.raises(NoDataError, match="no fundamentals of x; there are: AAPL"):
+            call(fundamentals.app, command, "x")
     assert pl.read_csv(target)["value"].to_list() == [10.0]
 
 

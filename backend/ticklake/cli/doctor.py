@@ -27,7 +27,7 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Leave out the NATS server and the object store.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Check this machine and its NATS server before they matter. Exit code 3 when a check fails."""
+    """Check disk, clock, limits and NATS before you go live. Exit code 3 when a check fails."""
     settings = load_settings(config=config)
     catalog = make_catalog(settings)
     set_up_logs("error", settings.log_format)  # the findings say what the log would

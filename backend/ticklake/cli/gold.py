@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.words import count
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, find_place
 from ticklake.gold.curator import DEFAULT_NAME, GoldCurator
@@ -68,9 +69,10 @@ def promote(
         show_json({**asdict(done), "status": done.status.value, "gates": _gate_rows(done.gates)})
     else:
         show_rows(_gate_rows(done.gates), output, columns=_GATES)
-        label = "" if done.version is None else f" v{done.version:06d}"
-        told = f"{done.status.value}: {done.silver_version} -> {name}{label}, {done.signal_count:,} rows, "
-        typer.echo(f"{told}{done.feature_count} features{'; ' * bool(done.reason)}{done.reason}", err=True)
+        if done.passed:
+            label = "" if done.version is None else f" v{done.version:06d}"
+            told = f"{done.status.value}: {done.silver_version} -> {name}{label}, {count(done.signal_count, 'row')}, "
+            typer.echo(f"{told}{count(done.feature_count, 'feature')}{'; ' * bool(done.reason)}{done.reason}", err=True)
     if not done.passed:
         raise CheckFailedError(f"{done.silver_version} is not promoted: {done.reason}")
 

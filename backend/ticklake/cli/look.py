@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -11,6 +10,8 @@ import pyarrow as pa
 import typer
 
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.logs import format_time
+from ticklake.base.moments import short_text
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, StateOption, find_place
 from ticklake.cli.recipes import Engine, write_recipe
@@ -35,6 +36,7 @@ class SqlOutput(StrEnum):
     JSON = "json"
     CSV = "csv"
     NDJSON = "ndjson"
+    MARKDOWN = "markdown"
     ARROW = "arrow"
 
 
@@ -55,7 +57,8 @@ def ls(
     if table is None:
         names = [spec.name for spec in lake.catalog.tables] + [QUARANTINE]
         holdings = [(name, partitions(lake.data_root, lake.relation(name))) for name in names]
-        rows = [{**_shown(total(name, parts), "table"), "partitions": len(parts)} for name, parts in holdings if parts]
+        found = [(name, parts) for name, parts in holdings if parts]
+        rows = [{**_shown(total(name, parts), "table", output), "partitions": len(parts)} for name, parts in found]
         show_rows(rows, output, columns=["table", "partitions", "files", "rows", "bytes", "first_event", "last_event"])
         if not rows:
             typer.echo(f"nothing stored yet below {lake.data_root}", err=True)
@@ -63,7 +66,7 @@ def ls(
     relation, below = _relation_below(lake, table)
     parts = [part for part in partitions(lake.data_root, relation) if f"{part.name}/".startswith(below)]
     columns = ["partition", "files", "rows", "bytes", "first_event", "last_event"]
-    show_rows([_shown(part, "partition") for part in parts], output, columns=columns)
+    show_rows([_shown(part, "partition", output) for part in parts], output, columns=columns)
 
 
 def sql(
@@ -155,20 +158,13 @@ def _relation_below(lake: Lake, name: str) -> tuple[Relation, str]:
     return lake.relation(name), ""
 
 
-def _shown(holding: Holding, label: str) -> dict[str, Any]:
+def _shown(holding: Holding, label: str, output: Output) -> dict[str, Any]:
+    moment = short_text if output is Output.TABLE else format_time  # a terminal has no room for nine digits
     return {
         label: holding.name,
         "files": holding.files,
         "rows": holding.rows,
         "bytes": holding.bytes,
-        "first_event": _moment(holding.first_ns),
-        "last_event": _moment(holding.last_ns),
+        "first_event": None if holding.first_ns is None else moment(holding.first_ns),
+        "last_event": None if holding.last_ns is None else moment(holding.last_ns),
     }
-
-
-def _moment(event_ns: int | None) -> str | None:
-    """ISO 8601 with all nine digits."""
-    if event_ns is None:
-        return None
-    seconds, rest_ns = divmod(event_ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"

@@ -92,13 +92,22 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    called = next((word for word in arguments if not word.startswith("-")), None)
+    words = _line_to_complete() or arguments
+    called = next((word for word in words if not word.startswith("-")), None)
     for entry in COMMANDS:
         if entry.name == called:
             _add(app, entry)
         else:
             app.command(entry.name, help=entry.help)(_not_called)
     return app
+
+
+def _line_to_complete() -> list[str]:
+    """The words behind `ticklake` on the line that a shell wants completed; empty when this is no such call."""
+    environment = os.environ  # noqa: TID251, a protocol with shells and no setting of ours
+    if "_TICKLAKE_COMPLETE" not in environment:
+        return []
+    return (environment.get("COMP_WORDS") or environment.get("_TYPER_COMPLETE_ARGS", "")).split()[1:]
 
 
 def _print_version(wanted: bool) -> None:

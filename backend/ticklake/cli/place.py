@@ -23,12 +23,12 @@ DataOption = Annotated[  # text: a path would fold the slashes of an address
         "--data",
         "--data-root",
         metavar="PLACE",
-        help="The lake: a folder, or s3://bucket/prefix [default: TICKLAKE_DATA_ROOT]",
+        help="The lake: a folder, or s3://bucket/prefix. \\[default: TICKLAKE_DATA_ROOT]",
     ),
 ]
 StateOption = Annotated[
     Path | None,
-    typer.Option("--state", "--state-dir", help="Folder of the log [default: TICKLAKE_STATE_DIR, else DATA/_state]"),
+    typer.Option("--state", "--state-dir", help="Folder of the log. \\[default: TICKLAKE_STATE_DIR, else DATA/_state]"),
 ]
 
 

@@ -7,13 +7,18 @@ from typing import Annotated, Final
 
 import typer
 
+from ticklake.base.errors import UsageError
+from ticklake.base.words import names_near
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption, find_place
+from ticklake.decode.rejected import Reason
+from ticklake.readers.lake import Lake
 from ticklake.readers.quarantine import find_rejected, list_rejected
 
 app = typer.Typer(help="Rejected input.")
 
 _LINE_BYTES: Final = 16
+_NO_TABLE: Final = "unknown"  # where what is meant for no table lies
 _LS_COLUMNS: Final = ("id", "table", "reason", "path", "detail", "subject", "stream_seq", "message_row", "ingest_ns")
 
 
@@ -26,7 +31,10 @@ def ls(
     data: DataOption = None,
 ) -> None:
     """List rejected rows, newest first."""
-    rows = list_rejected(find_place(data).data_root, table=table, reason=reason, rows_max=limit + 1)
+    lake = find_place(data).open()
+    rows = list_rejected(lake.data_root, table=table, reason=reason, rows_max=limit + 1)
+    if not rows:
+        _check_names(lake, table, reason)
     shown = [{"id": row.id, **row.values, "payload_bytes": len(row.values["payload"])} for row in rows[:limit]]
     show_rows(shown, output, columns=[*_LS_COLUMNS, "payload_bytes"])
     if len(rows) > limit:
@@ -48,6 +56,14 @@ def show(
         typer.echo(f"\n{name}: {'none' if content is None else f'{len(content)} bytes'}")
         for line in _lines(content or b""):
             typer.echo(line)
+
+
+def _check_names(lake: Lake, table: str | None, reason: str | None) -> None:
+    """Nothing was found: perhaps because no table or reason has that name."""
+    if table not in (None, _NO_TABLE):
+        lake.table_catalog.get(str(table))
+    if reason is not None and reason not in list(Reason):
+        raise UsageError(f"no reason is named {reason!r}; {names_near(reason, Reason)}")
 
 
 def _lines(content: bytes) -> Iterator[str]:

@@ -13,6 +13,7 @@ import polars as pl
 import typer
 
 from ticklake.base.errors import RejectedError, UsageError
+from ticklake.base.words import count
 from ticklake.cli.output import Output, Row, show_rows
 from ticklake.cli.place import find_place, shelf
 from ticklake.files.atomic import replace
@@ -26,7 +27,7 @@ FOLDER: Final = "records"
 """Where in the data root the records lie."""
 
 DsnOption = Annotated[
-    str | None, typer.Option("--dsn", help="PostgreSQL that holds the records [default: files in DATA/records]")
+    str | None, typer.Option("--dsn", help="PostgreSQL that holds the records. \\[default: files in DATA/records]")
 ]
 StartOption = Annotated[str | None, typer.Option("--start", help="First time, ISO (2026-01-05, 2026-01-05T14:30Z).")]
 FileArgument = Annotated[
@@ -120,7 +121,7 @@ def write_rows(rows: pl.DataFrame | Sequence[Row], path: Path | None, output: Ou
         show_rows([shown(row) for row in listed], output)
         return
     replace(path, _encode(rows, path))
-    typer.echo(f"{len(rows):,} rows to {path}", err=True)
+    typer.echo(f"{count(len(rows), 'row')} to {path}", err=True)
 
 
 def _encode(rows: pl.DataFrame | Sequence[Row], path: Path) -> bytes:

@@ -20,13 +20,14 @@ import structlog
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import iso_text
 from ticklake.files.atomic import locked, remove
 from ticklake.files.documents import encode_document
 from ticklake.files.errors import UnreadableError
 from ticklake.files.names import safe_name
 from ticklake.files.place import Place, place_of, sorted_places
 from ticklake.files.trees import make_folder
-from ticklake.stores.decision_time import Moment, iso_text, moment_ns
+from ticklake.stores.decision_time import Moment, moment_ns
 from ticklake.stores.timeseries_frames import TIME, footer_of, read_rows, with_time, write_rows
 from ticklake.stores.timeseries_ranges import step_ns
 

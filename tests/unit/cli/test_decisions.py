@@ -48,7 +48,8 @@ def test_ls_lists_newest_first_in_every_form(folder: Path, capsys: pytest.Captur
         (("--status", "closed"), ["d-1"]),
         (("--pair", "BTCUSD", "--pair", "ETHUSD"), ["d-2", "d-1"]),
         (("--start", "2024-12-02"), ["d-2"]),
-        (("--end", "2024-12-02"), ["d-1"]),
+        (("--end", "2024-12-01"), ["d-1"]),
+        (("--end", "2024-12-02"), ["d-2", "d-1"]),
         (("--limit", "1"), ["d-2"]),
     ],
 )

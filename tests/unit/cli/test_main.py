@@ -3,6 +3,7 @@ import errno
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -139,6 +140,48 @@ def test_every_command_exists_and_has_help(entry: CommandEntry, capsys: pytest.C
     assert isinstance(target, typer.Typer) or inspect.getdoc(target), "say what the command does"
     assert main.main([entry.name, "--help"]) == 0
     assert "Usage: ticklake " + entry.name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_help_shows_what_stands_in_brackets(
+    entry: CommandEntry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rich takes `[default: ...]` for markup and prints nothing of it, unless it is escaped."""
+    monkeypatch.setenv("COLUMNS", "400")
+    group = typer.main.get_command(main.build_app([entry.name]))
+    command = group.commands[entry.name]  # type: ignore[attr-defined]
+    for one in (command, *getattr(command, "commands", {}).values()):
+        main.main([entry.name, *([] if one is command else [one.name]), "--help"])
+        page = capsys.readouterr().out
+        for parameter in one.params:
+            for bracket in re.findall(r"\[[^\]]+\]", getattr(parameter, "help", None) or ""):
+                assert bracket in page
+
+
+def test_help_names_the_variable_of_the_data_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main.main(["ls", "--help"]) == 0
+    assert "[default: TICKLAKE_DATA_ROOT]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "word"),
+    [
+        ("bash", "ticklake bars s", "show"),
+        ("bash", "ticklake bars show --time", "--timeframe"),
+        ("zsh", "ticklake q", "quar"),
+    ],
+)
+def test_a_shell_completes_words_behind_the_first(
+    shell: str, line: str, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_TICKLAKE_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", line) if shell == "bash" else monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    assert main.main([]) == 0
+    assert word in capsys.readouterr().out
 
 
 def test_the_quick_commands_do_not_load_the_heavy_libraries() -> None:
