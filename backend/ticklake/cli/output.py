@@ -98,13 +98,7 @@ def _show_table(rows: Sequence[Row], columns: Sequence[str], title: str | None, 
         # A number or a name cut in half is a lie: fold long text, never cut it.
         table.add_column(Text(name), justify="right" if name in numbers - times else "left", overflow="fold")
     for row in rows:
-        cells = []
-        for name in columns:
-            value = row.get(name)
-            if name in times and value is not None:
-                value = iso_text(value)
-            cells.append(Text(table_cell(value, name if name in numbers else None, null="-")))
-        table.add_row(*cells)
+        table.add_row(*[Text(_shown(row.get(name), name, numbers, times)) for name in columns])
     if stream.isatty():
         Console(file=stream, highlight=False).print(table)
         return
@@ -125,6 +119,12 @@ def table_cell(value: Any, number: str | None, *, null: str = "") -> str:
     if number and isinstance(value, int) and not isinstance(value, bool) and not _NAMES.search(number):
         return f"{value:,}"
     return _cell(value, null=null)
+
+
+def _shown(value: Any, name: str, numbers: set[str], times: set[str]) -> str:
+    if name in times and value is not None:
+        return iso_text(value)
+    return table_cell(value, name if name in numbers else None, null="-")
 
 
 def _is_time(value: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import short_text
 from ticklake.base.words import names_near
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption, find_place
@@ -19,7 +20,19 @@ app = typer.Typer(help="Rejected input.")
 
 _LINE_BYTES: Final = 16
 _NO_TABLE: Final = "unknown"  # where what is meant for no table lies
-_LS_COLUMNS: Final = ("id", "table", "reason", "path", "detail", "subject", "stream_seq", "message_row", "ingest_ns")
+_LS_COLUMNS: Final = (
+    "id",
+    "table",
+    "reason",
+    "path",
+    "detail",
+    "subject",
+    "stream_seq",
+    "message_row",
+    "ingest_ns",
+    "payload_bytes",
+)
+_TABLE_COLUMNS: Final = ("id", "table", "reason", "path", "stream_seq", "taken")  # what a terminal has room for
 
 
 @app.command()
@@ -30,13 +43,17 @@ def ls(
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
 ) -> None:
-    """List rejected rows, newest first."""
+    """List rejected rows, newest first; `quarantine show ID` and `-o json` have more."""
     lake = find_place(data).open()
     rows = list_rejected(lake.data_root, table=table, reason=reason, rows_max=limit + 1)
     if not rows:
         _check_names(lake, table, reason)
-    shown = [{"id": row.id, **row.values, "payload_bytes": len(row.values["payload"])} for row in rows[:limit]]
-    show_rows(shown, output, columns=[*_LS_COLUMNS, "payload_bytes"])
+    if output is Output.TABLE:
+        short = [{"id": row.id, **row.values, "taken": short_text(row.values["ingest_ns"])} for row in rows[:limit]]
+        show_rows(short, columns=_TABLE_COLUMNS)
+    else:
+        full = [{"id": row.id, **row.values, "payload_bytes": len(row.values["payload"])} for row in rows[:limit]]
+        show_rows(full, output, columns=_LS_COLUMNS)
     if len(rows) > limit:
         typer.echo(f"more than {limit} rows; raise --limit to see them", err=True)
 
