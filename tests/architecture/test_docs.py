@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,21 @@ def test_only_marked_blocks_are_taken(tmp_path: Path) -> None:
         (4, "# tested\necho one\n"),
         (17, "# tested\necho two\n"),
     ]
+
+
+def test_the_map_has_a_row_for_every_module() -> None:
+    """A row names modules, patterns (`silver/report*.py`), or a folder that holds one family (`silver/stages/`)."""
+    page = (ROOT / "DATA_ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    patterns = [pattern for row in rows for pattern in re.findall(r"`([\w*/.]+)`", row)]
+    package = ROOT / "backend" / "ticklake"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if not path.name.startswith("__")}
+    matched = {
+        module
+        for module in modules
+        for pattern in patterns
+        if fnmatchcase(module, f"{pattern}*" if pattern.endswith("/") else pattern)
+    }
+    assert sorted(modules - matched) == []
+    named = [pattern for pattern in patterns if pattern.endswith(".py")]
+    assert [pattern for pattern in named if not any(fnmatchcase(module, pattern) for module in modules)] == []

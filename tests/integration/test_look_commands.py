@@ -154,6 +154,14 @@ def test_rejected_messages_are_listed_and_shown_whole(real: RealLake, capsys: py
     assert [row["stream_seq"] for row in _json(capsys, "quarantine", "ls", "--reason", "out_of_range", *data)] == [2]
     assert _json(capsys, "quarantine", "ls", "--table", "raw", *data) == []
     assert len(_json(capsys, "quarantine", "ls", "--limit", "1", *data)) == 1
+    assert main(["quarantine", "ls", *data]) == 0
+    assert main(["ls", *data]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100  # a small terminal
+    assert main(["quarantine", "ls", "--table", "future.trades", *data]) == 2
+    assert "futures.trades" in capsys.readouterr().err
+    assert main(["quarantine", "ls", "--reason", "out_of_rnge", *data]) == 2
+    assert "out_of_range" in capsys.readouterr().err
+    assert _json(capsys, "quarantine", "ls", "--reason", "bad_arrow", "--table", "unknown", *data) == []
     capsys.readouterr()
 
     assert main(["quarantine", "show", rows[1]["id"], *data]) == 0

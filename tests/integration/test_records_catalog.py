@@ -13,6 +13,7 @@ import pytest
 from tests.integration.small_lake import SmallLake, at, trade
 from typer.testing import CliRunner
 
+from ticklake.base.errors import NoDataError
 from ticklake.catalog import ArtifactRef, DataRegistry, RunRegistry
 from ticklake.catalog.artifacts import ArtifactStore
 from ticklake.catalog.lineage import Lineage
@@ -58,7 +59,7 @@ def test_a_dataset_is_traced_to_the_sequences_of_the_stream(root: Path) -> None:
 
 def test_one_file_is_traced_to_its_own_sequences(root: Path) -> None:
     file = next((root / "bronze").rglob("hour=16/*.parquet"))
-    assert Lineage(root).trace(str(file.relative_to(root)))[-1].detail == "sequences 4 to 4 of life 1, 1 rows"
+    assert Lineage(root).trace(str(file.relative_to(root)))[-1].detail == "sequences 4 to 4 of life 1, 1 row"
 
 
 def test_what_nobody_knows_has_no_lineage(root: Path) -> None:
@@ -90,6 +91,11 @@ def test_the_commands_speak_json(root: Path) -> None:
     assert {row["what"] for row in json.loads(_call(root, "lineage", "ls", "-o", "json"))} == {"artifact", "dataset"}
     assert {row["of"] for row in json.loads(_call(root, "lineage", "export"))} > {"good"}
     assert _call(root, "runs", "mark-crashed") == ""
+    columns = _call(root, "runs", "ls").splitlines()[0].split()
+    assert columns == ["run_id", "kind", "status", "started_at", "seconds", "error"]
+    with pytest.raises(NoDataError, match="no such file"):
+        CliRunner().invoke(lineage.app, ["used-by", "nope", "--data", str(root)], catch_exceptions=False)
+    assert _call(root, "lineage", "used-by", "bronze", "-o", "json") == "[]\n"
 
 
 @pytest.mark.parametrize("output", ["table", "csv"])

@@ -15,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ticklake.base.errors import CheckFailedError, NoDataError, RejectedError, UsageError
+from ticklake.base.errors import CheckFailedError, NoDataError, UsageError
 from ticklake.cli import audit, bars, events, fundamentals, state
 from ticklake.stores.file_store import FileDataStore
 from ticklake.stores.json_files import load_json
@@ -65,9 +65,9 @@ def listed(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_no_records_is_said_and_nothing_is_made(call: Call, tmp_path: Path) -> None:
-    with pytest.raises(NoDataError, match="no records below"):
-        call(bars.app, "ls")
+@pytest.mark.parametrize("app", [audit.app, bars.app, events.app, fundamentals.app, state.app])
+def test_no_records_is_an_empty_table_and_nothing_is_made(app: typer.Typer, call: Call, tmp_path: Path) -> None:
+    assert call(app, "ls").startswith(("log", "symbol", "day", "strategy"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -85,14 +85,27 @@ def test_bars_come_in_and_go_out(call: Call, tmp_path: Path) -> None:
     assert pl.read_parquet(target)["close"].to_list() == [1.0, 1.1, 1.2]
 
 
+def test_bars_that_are_not_there_are_told_from_an_empty_range(call: Call, tmp_path: Path) -> None:
+    source = tmp_path / "candles.json"
+    source.write_text(json.dumps(CANDLES))
+    call(bars.app, "import", source, "-s", "BTCUSD", "-t", "1h")
+    for command in ("show", "export"):
+        with pytest.raises(NoDataError, match="no 1d bars of BTCUSD; there are: 1h"):
+            call(bars.app, command, "BTCUSD")
+        with pytest.raises(NoDataError, match=r"no bars of BTCUS; did you mean BTCUSD\?"):
+            call(bars.app, command, "BTCUS", "-t", "1h")
+    empty = call(bars.app, "show", "BTCUSD", "-t", "1h", "--end", "2020-01-01", "-o", "csv")
+    assert empty == "start,open,high,low,close,volume\n"
+
+
 def test_a_wrong_timeframe_or_file_is_refused_before_anything_is_stored(call: Call, tmp_path: Path) -> None:
     source = tmp_path / "candles.json"
     source.write_text(json.dumps(CANDLES))
-    with pytest.raises(RejectedError, match="right --timeframe"):
+    with pytest.raises(UsageError, match="right --timeframe"):
         call(bars.app, "import", source, "-s", "X", "-t", "1d")
     with pytest.raises(UsageError, match="no length"):
         call(bars.app, "import", source, "-s", "X", "-t", "hourly")
-    with pytest.raises(NoDataError):
+    with pytest.raises(UsageError, match="check the path"):
         call(bars.app, "import", tmp_path / "missing.json", "-s", "X", "-t", "1h")
     assert not (tmp_path / "records").exists()
 
@@ -107,6 +120,9 @@ def test_facts_come_in_and_are_asked_as_of(call: Call, tmp_path: Path) -> None:
         assert [row["value"] for row in rows] == values
     assert len(listed(call(fundamentals.app, "show", "AAPL", "--history", "-o", "json"))) == 2
     call(fundamentals.app, "export", "AAPL", target, "--as-of", "2025-02-01")
+    for command in ("show", "export"):
+        with pytest.raises(NoDataError, match="no fundamentals of x; there are: AAPL"):
+            call(fundamentals.app, command, "x")
     assert pl.read_csv(target)["value"].to_list() == [10.0]
 
 

@@ -102,6 +102,20 @@ def test_whatever_is_no_question_to_the_lake_is_refused(lake: Lake, small: Small
     assert sorted(entry.name for entry in lake.data_root.iterdir()) == ["bronze", "catalog"]
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("SELECT * FROM nope", r"no table is named 'nope'; there are: .*futures\.trades"),
+        ("SELECT * FROM futures.trade", r"no table is named 'futures\.trade'; did you mean futures\.trades"),
+        ("SELECT nonsense FROM futures.trades", r"Referenced column .*; correct the query"),
+    ],
+)
+def test_a_mistake_is_told_without_the_engine_s_own_tables(lake: Lake, query: str, told: str) -> None:
+    with pytest.raises(UsageError, match=f"(?s){told}") as refused:
+        lake.sql(query)
+    assert "pg_" not in str(refused.value)
+
+
 def test_hostile_symbols_are_values_like_others(lake: Lake, small: SmallLake) -> None:
     symbols = ["BTC/USD", "BTCUSD", "..", "*", "a=b", "001", "'; DROP TABLE x; --", "nul\0", "%41"]
     for symbol in symbols:

@@ -99,13 +99,20 @@ def _line(
     origins: Mapping[str, str],
 ) -> str:
     key = ".".join(path)
-    origin = origins.get(".".join(path[:2])) or origins.get(path[0]) or "default"
+    origin = origins.get(".".join(path[:2])) or origins.get(path[0]) or _origin_below(key, origins)
     if kind == "extra_forbidden":
         return f"{key} (from {origin}): no such setting{suggest(key, _keys(model))}"
     field = find_field(model, path)
     if isinstance(field_type := field.annotation if field else None, type) and issubclass(field_type, BaseModel):
         return f"{key}: expected {expected}"  # several keys of a group do not fit together
-    return f"{key} = {show_value(_at(values, path), field)!r} (from {origin}): expected {expected}"
+    value = _at(values, path)
+    shown = show_value(value, field)
+    return f"{key} = {repr(shown) if isinstance(value, str) else shown} (from {origin}): expected {expected}"
+
+
+def _origin_below(key: str, origins: Mapping[str, str]) -> str:
+    """Where the first setting of a group comes from."""
+    return next((origin for name, origin in origins.items() if name.startswith(f"{key}.")), "default")
 
 
 def _keys(model: type[BaseModel]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from ticklake.base.errors import NoDataError
+from ticklake.base.words import count
 from ticklake.catalog.feature_versions import (
     BUILT,
     COMPLETE,
@@ -91,8 +92,8 @@ def find_removed(root: Place, name: str) -> RemovedVersion | None:
 def removed_steps(removed: RemovedVersion, depth: int) -> Iterator[LineageStep]:
     """What is still known of a version of a training set that retention removed."""
     label = f"{removed.dataset_name}@{version_label(removed.version)}"
-    yield LineageStep(depth, "version", label, f"{removed.path}, {removed.rows} rows, sha256 {removed.sha256[:12]}, "
-                      f"retired {removed.removed_at} ({removed.reason})")  # fmt: skip
+    held = f"{removed.path}, {count(removed.rows, 'row')}, sha256 {removed.sha256[:12]}"
+    yield LineageStep(depth, "version", label, f"{held}, retired {removed.removed_at} ({removed.reason})")
     yield LineageStep(depth + 1, "dataset", f"{FEATURES}/{removed.silver_version}", "")
 
 
@@ -119,10 +120,10 @@ def set_steps(
 ) -> Iterator[LineageStep]:
     """From a version of a training set down to the stream; what silver was then, not what it is now."""
     label = f"{metadata.dataset_name}@{version_label(metadata.version)}"
-    yield LineageStep(depth, "version", label, f"{metadata.data.path}, {metadata.signal_count} rows, sha256 "
+    yield LineageStep(depth, "version", label, f"{metadata.data.path}, {count(metadata.signal_count, 'row')}, sha256 "
                       f"{metadata.data.sha256[:12]}")  # fmt: skip
     silver = f"{FEATURES}/{metadata.silver_version}"
-    yield LineageStep(depth + 1, "dataset", silver, _joined(f"{len(metadata.dates)} dates", gone.told(silver)))
+    yield LineageStep(depth + 1, "dataset", silver, _joined(f"{count(len(metadata.dates), 'date')}", gone.told(silver)))
     for source in read_sources(root, metadata).dates:
         yield from _date_steps(source, places, gone, depth + 2, files=files)
 
@@ -220,11 +221,11 @@ def _holds(path: Place, sequence: int) -> bool:
 
 def _date_steps(source: SourceDate, places: Places, gone: Gone, depth: int, *, files: bool) -> Iterator[LineageStep]:
     silver = source.silver
-    told = f"{silver.path}, {silver.rows} rows, sha256 {silver.sha256[:12]}"
+    told = f"{silver.path}, {count(silver.rows, 'row')}, sha256 {silver.sha256[:12]}"
     yield LineageStep(depth, "date", source.date.isoformat(), _joined(told, gone.told(silver.path)))
     if files:
         for file in source.bronze:
-            told = f"{file.rows} rows, sha256 {file.sha256[:12]}"
+            told = f"{count(file.rows, 'row')}, sha256 {file.sha256[:12]}"
             yield LineageStep(depth + 1, "file", file.path, _joined(told, gone.told(file.path)))
             yield from stream_steps([file.path], places, depth + 2)
         return
@@ -233,7 +234,7 @@ def _date_steps(source: SourceDate, places: Places, gone: Gone, depth: int, *, f
         tables.setdefault(_TABLE_END.split(file.path, maxsplit=1)[0], []).append(file)
     for table, members in sorted(tables.items()):
         paths = [file.path for file in members]
-        told = f"{len(members)} files, {sum(file.rows for file in members)} rows{gone.count(paths)}"
+        told = f"{count(len(members), 'file')}, {count(sum(file.rows for file in members), 'row')}{gone.count(paths)}"
         yield LineageStep(depth + 1, "table", table, told)
         yield from stream_steps(paths, places, depth + 2)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ticklake.base.words import count
 from ticklake.lake.ledger import LedgerEntry
 
 Places = Mapping[str, tuple[LedgerEntry, int]]
@@ -52,7 +53,7 @@ def stream_steps(paths: Iterable[str], places: Places, depth: int) -> Iterator[L
         )
     for (stream, writer, life), (first, last, rows) in sorted(spans.items()):
         span = "without sequences" if first == _NONE else f"sequences {first} to {last} of life {life}"
-        yield LineageStep(depth, "stream", f"{stream}:{writer}", f"{span}, {rows} rows")
+        yield LineageStep(depth, "stream", f"{stream}:{writer}", f"{span}, {count(rows, 'row')}")
 
 
 def covers(outer: str, path: str) -> bool:

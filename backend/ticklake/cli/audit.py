@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.words import count
 from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
@@ -101,7 +102,7 @@ def verify(
     ]
     show_rows(rows, output, columns=["log", "where", "problem"])
     for report in reports:
-        typer.echo(f"{report.kind}: {report.lines:,} lines, {len(report.problems)} problems", err=True)
+        typer.echo(f"{report.kind}: {count(report.lines, 'line')}, {count(len(report.problems), 'problem')}", err=True)
     if rows:
         raise CheckFailedError(f"{len(rows)} places do not fit the chain; compare them with a copy of the log")
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 
+from ticklake.base.errors import NoDataError
+from ticklake.base.words import count, names_near
 from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
@@ -15,12 +18,14 @@ from ticklake.cli.record_store import (
     EndOption,
     FileArgument,
     StartOption,
+    given_file,
     moment,
     open_records,
     shown,
     write_rows,
 )
 from ticklake.stores.bars_import import bars_from_candles, read_json_file
+from ticklake.stores.protocol import DataStore
 
 app = typer.Typer(help="Bars by symbol and timeframe.")
 
@@ -50,7 +55,7 @@ def show(
 ) -> None:
     """Print the last bars of a range, in order. A bar's time is its start."""
     with open_records(data, dsn) as store:
-        rows = store.read_bar_frame(symbol, moment(start), moment(end), timeframe=timeframe)
+        rows = _read(store, symbol, timeframe, start, end)
     show_rows([shown(row) for row in rows.tail(limit).iter_rows(named=True)], output, columns=rows.columns)
     if len(rows) > limit:
         typer.echo(f"the last {limit:,} of {len(rows):,} bars; raise --limit to see more", err=True)
@@ -69,7 +74,7 @@ def export(
 ) -> None:
     """Write bars to a file, or to stdout."""
     with open_records(data, dsn) as store:
-        write_rows(store.read_bar_frame(symbol, moment(start), moment(end), timeframe=timeframe), to, output)
+        write_rows(_read(store, symbol, timeframe, start, end), to, output)
 
 
 @app.command("import")
@@ -81,8 +86,29 @@ def import_candles(
     dsn: DsnOption = None,
 ) -> None:
     """Read candle files: `candles` with the start of a bar in seconds, or `ohlc` with its end in milliseconds."""
-    frames = [bars_from_candles(read_json_file(path), timeframe=timeframe, where=str(path)) for path in files]
+    with given_file():
+        frames = [bars_from_candles(read_json_file(path), timeframe=timeframe, where=str(path)) for path in files]
     with open_records(data, dsn, make=True) as store:
         for path, frame in zip(files, frames, strict=True):
             written = store.write_bar_frame(symbol, frame, timeframe=timeframe)
-            typer.echo(f"{path}: {len(frame):,} candles, {written:,} bars of {symbol}, {timeframe}", err=True)
+            typer.echo(
+                f"{path}: {count(len(frame), 'candle')}, {count(written, 'bar')} of {symbol}, {timeframe}", err=True
+            )
+
+
+def _read(store: DataStore, symbol: str, timeframe: str, start: str | None, end: str | None) -> pl.DataFrame:
+    """The bars of a range; an empty frame when the series has none there.
+
+    Raises:
+        NoDataError: there is no such series; the text says which there are.
+    """
+    rows = store.read_bar_frame(symbol, moment(start), moment(end), timeframe=timeframe)
+    if rows.is_empty():
+        series = store.list_bars()
+        lengths = [one.timeframe for one in series if one.symbol == symbol]
+        if not lengths:
+            raise NoDataError(f"no bars of {symbol}; {names_near(symbol, {one.symbol for one in series})}")
+        if timeframe not in lengths:
+            raise NoDataError(f"no {timeframe} bars of {symbol}; there are: {', '.join(lengths)} (--timeframe)")
+        typer.echo(f"no bars of {symbol}, {timeframe}, in that range; `ticklake bars ls` shows what there is", err=True)
+    return rows

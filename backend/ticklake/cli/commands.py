@@ -35,9 +35,9 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "recipe", "ticklake.cli.look:recipe", "A snippet that reads a table from DuckDB, Polars, pandas or Spark."
     ),
     CommandEntry("verify", "ticklake.cli.look:verify", "Prove that the books balance and every file is whole."),
-    CommandEntry("quarantine", "ticklake.cli.quarantine:app", "Rejected input, and its way back."),
+    CommandEntry("quarantine", "ticklake.cli.quarantine:app", "Rejected input: list it, show one row whole."),
     CommandEntry("wal", "ticklake.cli.wal:app", "List, check and repair the log."),
-    CommandEntry("recover", "ticklake.cli.recover:recover", "The state folder is lost: make a new one from the lake."),
+    CommandEntry("recover", "ticklake.cli.recover:recover", "Rebuild a lost state folder from the lake."),
     CommandEntry("silver", "ticklake.cli.silver:app", "Feature versions: build, list, compare, inspect, report."),
     CommandEntry("gold", "ticklake.cli.gold:app", "Training sets: promote, validate, ls, metadata, rollback."),
     CommandEntry("registry", "ticklake.cli.registry:app", "Registered datasets: what there is, since when, how large."),
@@ -53,6 +53,6 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry("audit", "ticklake.cli.audit:app", "Decisions and orders: read, export, verify the chain."),
     CommandEntry("nats", "ticklake.cli.nats:app", "Streams on the server."),
     CommandEntry("config", "ticklake.cli.config:app", "Settings: value, unit, origin."),
-    CommandEntry("doctor", "ticklake.cli.doctor:doctor", "Check this machine and its NATS server before they matter."),
+    CommandEntry("doctor", "ticklake.cli.doctor:doctor", "Check disk, clock, limits and NATS before you go live."),
     CommandEntry("version", "ticklake.cli.version:version", "Print the version."),
 )

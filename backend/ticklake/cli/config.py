@@ -10,6 +10,7 @@ import typer
 from ticklake.base.settings import load_settings
 from ticklake.base.settings_explain import explain
 from ticklake.cli.output import Output, OutputOption, show_rows
+from ticklake.sink.tier import make_catalog
 
 app = typer.Typer(help="Settings: value, unit, origin.")
 
@@ -25,6 +26,8 @@ def show(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Print every setting. Secrets are masked; what is wrong is named and ends with exit code 78."""
-    rows = [line._asdict() for line in explain(load_settings(config=config))]
+    settings = load_settings(config=config)
+    make_catalog(settings)  # the tables of the user, as `serve` will read them
+    rows = [line._asdict() for line in explain(settings)]
     columns = ("key", "value", "unit", "origin") if output is Output.TABLE else None
     show_rows(rows, output, columns=columns)

@@ -10,13 +10,16 @@ from typing import Annotated, Any, Final
 import typer
 
 from ticklake.base.errors import CheckFailedError, NoDataError
+from ticklake.base.moments import iso_text, text_ns
+from ticklake.base.words import count
 from ticklake.cli.one import OneOption, show_one
 from ticklake.cli.output import Output, OutputOption, show_rows
-from ticklake.cli.place import DataOption, find_place
+from ticklake.cli.place import DataOption, find_place, shelf
+from ticklake.cli.record_store import EndOption, StartOption
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.place import place_of
 from ticklake.stores.decision_record import DELETED, REVISION, SAVED_AT, Record, summarize
-from ticklake.stores.decision_time import iso_text
+from ticklake.stores.decision_time import NS_PER_DAY
 from ticklake.stores.decisions import DecisionStore
 
 app = typer.Typer(help="Trading decisions and what became of them.")
@@ -28,10 +31,8 @@ PairOption = Annotated[list[str] | None, typer.Option("--pair", help="Only this 
 ActionOption = Annotated[list[str] | None, typer.Option("--action", help="Only this action (BUY); may be repeated.")]
 StatusOption = Annotated[list[str] | None, typer.Option("--status", help="Only this status; may be repeated.")]
 StrategyOption = Annotated[list[str] | None, typer.Option("--strategy", help="Only this strategy; may be repeated.")]
-StartOption = Annotated[str | None, typer.Option("--start", help="First time of decision, included (UTC).")]
-EndOption = Annotated[str | None, typer.Option("--end", help="Time at which to stop, not included (UTC).")]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="Folder of the decisions [default: DATA/records/decisions]")
+    str | None, typer.Option("--store", help="Folder of the decisions. \\[default: DATA/records/decisions]")
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ID", help="From `ticklake decisions ls`.")]
 
@@ -52,7 +53,7 @@ def ls(
     """List decisions, newest decision first."""
     with _open(data, store) as decisions:
         found = decisions.get_decisions(
-            pair, limit + 1, action=action, status=status, strategy=strategy, start=start, end=end
+            pair, limit + 1, action=action, status=status, strategy=strategy, start=start, end=_until_ns(end)
         )
     show_rows([_shown(record) for record in found[:limit]], output, columns=_COLUMNS)
     if len(found) > limit:
@@ -113,7 +114,7 @@ def trades(
     """Join decision, order, fill and outcome: a row per fill."""
     with _open(data, store) as decisions:
         joined = decisions.join_trades(
-            pair, limit, action=action, status=status, strategy=strategy, start=start, end=end
+            pair, limit, action=action, status=status, strategy=strategy, start=start, end=_until_ns(end)
         )
     show_rows(joined.to_dicts(), output, columns=joined.columns)
 
@@ -133,7 +134,7 @@ def export(
     """Write decisions to stdout, newest first, with all of their fields as plain JSON values."""
     with _open(data, store) as decisions:
         found = decisions.get_decisions(
-            pair, None, action=action, status=status, strategy=strategy, start=start, end=end
+            pair, None, action=action, status=status, strategy=strategy, start=start, end=_until_ns(end)
         )
     lines = [encode_document(record, plain=True, indent=None) for record in found]
     if output is Output.NDJSON:
@@ -153,16 +154,23 @@ def check(output: OutputOption = Output.TABLE, data: DataOption = None, store: S
         [{"path": path, "reason": reason} for path, reason in damaged.items()], output, columns=["path", "reason"]
     )
     if damaged:
-        raise CheckFailedError(f"{len(damaged)} files cannot be read; repair them or move them out of the folder")
+        raise CheckFailedError(f"{count(len(damaged), 'file')} cannot be read; repair or move what is named above")
 
 
 @contextmanager
 def _open(data: str | None, store: str | None) -> Iterator[DecisionStore]:
     folder = find_place(data).data_root.joinpath(*_FOLDER) if store is None else place_of(store)
-    if not folder.is_dir():
-        raise NoDataError(f"no decisions are stored below {folder}; give --store or --data")
-    with DecisionStore({"storage_path": folder}) as decisions:
+    if store is not None and not folder.is_dir():
+        raise NoDataError(f"no decisions are stored below {folder}; check --store")
+    with shelf(folder) as there, DecisionStore({"storage_path": there}) as decisions:
         yield decisions
+
+
+def _until_ns(end: str | None) -> int | None:
+    """The first nanosecond behind `--end`: a time is included, a date lasts until its end."""
+    if end is None:
+        return None
+    return text_ns(end) + (NS_PER_DAY if len(end.strip()) == len("2026-01-05") else 1)
 
 
 def _shown(record: Record) -> dict[str, Any]:

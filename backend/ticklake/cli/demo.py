@@ -18,11 +18,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ticklake.assemble import build_bus, build_service
 from ticklake.base.clock import SystemClock
 from ticklake.base.errors import CheckFailedError, UsageError
-from ticklake.base.logs import set_up_logs
 from ticklake.base.settings import Settings
 from ticklake.base.settings_groups import BronzeSettings, GoldSettings, HttpSettings, NatsSettings
 from ticklake.cli.demo_morning import last_sessions, publish_morning
 from ticklake.cli.loop import new_event_loop
+from ticklake.cli.place import check_folder
 from ticklake.cli.publisher import Publisher
 from ticklake.cli.spare import spare_pandas
 from ticklake.cli.tour import count_received, show_further, show_tour
@@ -65,7 +65,7 @@ def demo(
             "the demo plays in a local folder; for a lake in a bucket run `ticklake serve --data s3://...`"
         )
     root = data.expanduser().absolute() if data is not None else Path(tempfile.mkdtemp(prefix="ticklake-demo-"))
-    set_up_logs("warning")
+    check_folder(root, is_option=True)
     spare_pandas()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_demo(root, seconds, keep_running=keep_running))

@@ -27,14 +27,14 @@ def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Leave out the NATS server and the object store.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Check this machine and its NATS server before they matter. Exit code 3 when a check fails."""
+    """Check disk, clock, limits and NATS before you go live. Exit code 3 when a check fails."""
     settings = load_settings(config=config)
+    catalog = make_catalog(settings)
     set_up_logs("error", settings.log_format)  # the findings say what the log would
     clock = SystemClock()
     findings = list(check_machine(settings, clock))
     if not offline:
         findings += check_store(settings, clock)
-        catalog = make_catalog(settings)
         streams = [(name, [table.subject for table in tables]) for name, tables in catalog.streams().items()]
         findings += asyncio.run(check_nats(settings, clock, streams=streams))
     show_rows([asdict(finding) for finding in findings], output)

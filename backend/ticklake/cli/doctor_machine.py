@@ -20,6 +20,7 @@ from ticklake.base.clock import Clock, format_time
 from ticklake.base.settings import Settings
 from ticklake.base.version import __version__
 from ticklake.cli.finding import Finding, Grade, grade
+from ticklake.cli.place import nearest
 from ticklake.files.filesystem import filesystem_kind
 from ticklake.files.local import LocalFiles
 from ticklake.schema.session import table_warning
@@ -57,7 +58,7 @@ def check_machine(settings: Settings, clock: Clock) -> Iterator[Finding]:
 
 
 def nearest_folder(path: Path) -> Path:
-    """The folder itself, or the closest parent that exists."""
+    """The folder itself, or the closest parent that is one."""
     return next(folder for folder in (path, *path.parents) if folder.is_dir())
 
 
@@ -99,7 +100,11 @@ def _check_open_files() -> Finding:
 
 
 def _check_writable(name: str, folder: Path) -> Finding:
-    existing = nearest_folder(folder)
+    existing = nearest(folder)
+    if not existing.is_dir():
+        return Finding(
+            f"{name} writable", Grade.FAIL, f"{existing} is a file", f"set {name} to a folder, or move the file"
+        )
     return grade(
         f"{name} writable",
         str(folder) if existing == folder else f"{folder} (will be made in {existing})",

@@ -24,7 +24,7 @@ def delta(
     table: Annotated[str, typer.Argument(help="Table (futures.trades), or `quarantine`.")],
     to: Annotated[
         str | None,
-        typer.Option("--to", help="Root of the Delta table [default: DATA/delta/TABLE]", metavar="FOLDER|URI"),
+        typer.Option("--to", help="Root of the Delta table. \\[default: DATA/delta/TABLE]", metavar="FOLDER|URI"),
     ] = None,
     absolute: Annotated[
         bool, typer.Option("--absolute", help="Name files by absolute URIs instead of linking them beside the log.")

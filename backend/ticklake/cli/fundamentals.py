@@ -9,13 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
+from ticklake.base.errors import NoDataError
+from ticklake.base.words import count, names_near
 from ticklake.cli.one import OneOption
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption
-from ticklake.cli.record_store import DsnOption, FileArgument, moment, open_records, shown, write_rows
+from ticklake.cli.record_store import DsnOption, FileArgument, given_file, moment, open_records, shown, write_rows
 from ticklake.stores.bars_import import read_json_file
 from ticklake.stores.fundamentals_import import facts_from_company
 from ticklake.stores.models import FundamentalFact
+from ticklake.stores.protocol import DataStore
 
 app = typer.Typer(help="Company snapshots and reported numbers, as they could be known at any time.")
 
@@ -52,6 +55,7 @@ def show(
 ) -> None:
     """Print facts, or the snapshot, as they could be known."""
     with open_records(data, dsn) as store:
+        _check_symbol(store, symbol)
         if snapshot:
             found = [store.read_fundamental(symbol, moment(as_of))]
             snapshots = store.read_fundamental_history(symbol) if history else [one for one in found if one]
@@ -76,6 +80,7 @@ def export(
 ) -> None:
     """Write facts to a file: those that could be known at --as-of, else every statement ever made."""
     with open_records(data, dsn) as store:
+        _check_symbol(store, symbol)
         known = moment(as_of)
         facts = store.read_fact_history(symbol) if known is None else store.read_facts(symbol, known)
     write_rows([asdict(fact) for fact in facts], to, output)
@@ -89,10 +94,17 @@ def import_company_facts(
     dsn: DsnOption = None,
 ) -> None:
     """Read a company's facts (data.sec.gov/api/xbrl/companyfacts), known from the end of the filing day on."""
-    facts = facts_from_company(read_json_file(file), symbol=symbol, where=str(file))
+    with given_file():
+        facts = facts_from_company(read_json_file(file), symbol=symbol, where=str(file))
     with open_records(data, dsn, make=True) as store:
         store.write_facts(symbol, facts)
-    typer.echo(f"{file}: {len(facts):,} facts of {symbol}", err=True)
+    typer.echo(f"{file}: {count(len(facts), 'fact')} of {symbol}", err=True)
+
+
+def _check_symbol(store: DataStore, symbol: str) -> None:
+    known = store.count_fundamentals().keys() | store.count_facts().keys()
+    if symbol not in known:
+        raise NoDataError(f"no fundamentals of {symbol}; {names_near(symbol, known)}")
 
 
 def _rows(facts: Sequence[FundamentalFact]) -> list[dict[str, Any]]:

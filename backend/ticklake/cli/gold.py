@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.words import count
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, find_place
 from ticklake.gold.curator import DEFAULT_NAME, GoldCurator
@@ -15,6 +16,10 @@ from ticklake.gold.gates import Gate, GateLimits
 
 app = typer.Typer(help="Training sets: promote a feature version when every gate holds, check it, roll back.")
 
+_SETS: Final = (
+    "name", "version", "versions", "silver_version", "signal_count", "feature_count", "start_date", "end_date",
+    "created_at", "forced", "path",
+)  # fmt: skip
 _GATES: Final = ("name", "verdict", "hard", "reason")
 _VERSIONS: Final = ("version", "is_current", "silver_version", "signal_count", "created_at", "forced", "notes")
 
@@ -66,9 +71,10 @@ def promote(
         show_json({**asdict(done), "status": done.status.value, "gates": _gate_rows(done.gates)})
     else:
         show_rows(_gate_rows(done.gates), output, columns=_GATES)
-        label = "" if done.version is None else f" v{done.version:06d}"
-        told = f"{done.status.value}: {done.silver_version} -> {name}{label}, {done.signal_count:,} rows, "
-        typer.echo(f"{told}{done.feature_count} features{'; ' * bool(done.reason)}{done.reason}", err=True)
+        if done.passed:
+            label = "" if done.version is None else f" v{done.version:06d}"
+            told = f"{done.status.value}: {done.silver_version} -> {name}{label}, {count(done.signal_count, 'row')}, "
+            typer.echo(f"{told}{count(done.feature_count, 'feature')}{'; ' * bool(done.reason)}{done.reason}", err=True)
     if not done.passed:
         raise CheckFailedError(f"{done.silver_version} is not promoted: {done.reason}")
 
@@ -102,7 +108,7 @@ def ls(
     """List the training sets, or every version of one."""
     curator = GoldCurator(find_place(data).data_root)
     if name is None:
-        show_rows(curator.list_datasets(), output)
+        show_rows(curator.list_datasets(), output, columns=_SETS)
         return
     show_rows(curator.list_versions(name), output, columns=_VERSIONS)
 

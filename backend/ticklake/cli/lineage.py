@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from ticklake.base.errors import NoDataError
 from ticklake.catalog.lineage import Lineage
 from ticklake.catalog.runs import RunRegistry
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption, find_place
+from ticklake.files.place import Place, place_in
 
 app = typer.Typer(help="Where a dataset, run or file comes from, back to the stream's sequences.")
 
@@ -56,10 +58,18 @@ def used_by(
     data: DataOption = None,
 ) -> None:
     """Print the feature versions and training sets that were made from a bronze file or a message."""
-    lineage = Lineage(find_place(data).data_root)
-    uses = lineage.uses_of_sequence(int(source), stream) if source.isdigit() else lineage.uses_of_file(source)
+    root = find_place(data).data_root
+    lineage = Lineage(root)
+    digits = source.replace(",", "")  # a sequence as people write it
+    uses = lineage.uses_of_sequence(int(digits), stream) if digits.isdecimal() else lineage.uses_of_file(source)
+    if not uses and not digits.isdecimal() and not _is_there(place_in(root, source)):
+        raise NoDataError(f"{source}: no such file or folder below {root}, and no version was made from it")
     rows = [{**asdict(use), "dates": [day.isoformat() for day in use.dates], "files": len(use.files)} for use in uses]
     show_rows(rows, output, columns=("kind", "name", "version", "is_current", "dates", "files"))
+
+
+def _is_there(place: Place) -> bool:
+    return place.is_dir() or place.is_file()
 
 
 @app.command()

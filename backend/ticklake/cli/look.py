@@ -12,6 +12,7 @@ import typer
 
 from ticklake.base.clock import format_time
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.moments import short_text
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, StateOption, find_place
 from ticklake.cli.recipes import Engine, write_recipe
@@ -36,6 +37,7 @@ class SqlOutput(StrEnum):
     JSON = "json"
     CSV = "csv"
     NDJSON = "ndjson"
+    MARKDOWN = "markdown"
     ARROW = "arrow"
 
 
@@ -49,7 +51,8 @@ def ls(
     if table is None:
         names = [spec.name for spec in lake.catalog.tables] + [QUARANTINE]
         holdings = [(name, partitions(lake.data_root, lake.relation(name))) for name in names]
-        rows = [{**_shown(total(name, parts), "table"), "partitions": len(parts)} for name, parts in holdings if parts]
+        found = [(name, parts) for name, parts in holdings if parts]
+        rows = [{**_shown(total(name, parts), "table", output), "partitions": len(parts)} for name, parts in found]
         show_rows(rows, output, columns=["table", "partitions", "files", "rows", "bytes", "first_event", "last_event"])
         if not rows:
             typer.echo(f"nothing stored yet below {lake.data_root}", err=True)
@@ -57,7 +60,7 @@ def ls(
     relation, below = _relation_below(lake, table)
     parts = [part for part in partitions(lake.data_root, relation) if f"{part.name}/".startswith(below)]
     columns = ["partition", "files", "rows", "bytes", "first_event", "last_event"]
-    show_rows([_shown(part, "partition") for part in parts], output, columns=columns)
+    show_rows([_shown(part, "partition", output) for part in parts], output, columns=columns)
 
 
 def sql(
@@ -165,16 +168,13 @@ def _relation_below(lake: Lake, name: str) -> tuple[Relation, str]:
     return lake.relation(name), ""
 
 
-def _shown(holding: Holding, label: str) -> dict[str, Any]:
+def _shown(holding: Holding, label: str, output: Output) -> dict[str, Any]:
+    moment = short_text if output is Output.TABLE else format_time  # a terminal has no room for nine digits
     return {
         label: holding.name,
         "files": holding.files,
         "rows": holding.rows,
         "bytes": holding.bytes,
-        "first_event": _moment(holding.first_ns),
-        "last_event": _moment(holding.last_ns),
+        "first_event": None if holding.first_ns is None else moment(holding.first_ns),
+        "last_event": None if holding.last_ns is None else moment(holding.last_ns),
     }
-
-
-def _moment(event_ns: int | None) -> str | None:
-    return None if event_ns is None else format_time(event_ns)

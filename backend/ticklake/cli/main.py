@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import importlib
 import os
@@ -21,6 +22,8 @@ from ticklake.cli.commands import COMMANDS, CommandEntry
 
 INTERRUPTED: Final = 130
 _STDOUT_CLOSED: Final = 141  # what the shell shows for a program that ended by SIGPIPE
+
+_DISK_FAILED: Final = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 # Of several errors at once, the one that most changes what the caller must do gives the exit code.
 _GRAVEST_FIRST: Final = (CorruptError, DiskError, ConfigError, CheckFailedError)
@@ -66,11 +69,16 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except TickLakeError as error:
         return _report([error])
+    except OSError as error:
+        if (told := _of_the_system(error)) is None:
+            raise
+        return _report([told])
     except BaseExceptionGroup as group:
-        errors = [error for error in _leaves(group) if isinstance(error, TickLakeError)]
-        if len(errors) < len(list(_leaves(group))):
+        errors = [_of_the_system(error) if isinstance(error, OSError) else error for error in _leaves(group)]
+        known = [error for error in errors if isinstance(error, TickLakeError)]
+        if len(known) < len(errors):
             raise  # something we did not raise on purpose: show all of it
-        return _report(errors)
+        return _report(known)
     return 0
 
 
@@ -84,13 +92,22 @@ def build_app(arguments: Sequence[str]) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    called = next((word for word in arguments if not word.startswith("-")), None)
+    words = _line_to_complete() or arguments
+    called = next((word for word in words if not word.startswith("-")), None)
     for entry in COMMANDS:
         if entry.name == called:
             _add(app, entry)
         else:
             app.command(entry.name, help=entry.help)(_not_called)
     return app
+
+
+def _line_to_complete() -> list[str]:
+    """The words behind `ticklake` on the line that a shell wants completed; empty when this is no such call."""
+    environment = os.environ  # noqa: TID251, a protocol with shells and no setting of ours
+    if "_TICKLAKE_COMPLETE" not in environment:
+        return []
+    return (environment.get("COMP_WORDS") or environment.get("_TYPER_COMPLETE_ARGS", "")).split()[1:]
 
 
 def _print_version(wanted: bool) -> None:
@@ -100,11 +117,14 @@ def _print_version(wanted: bool) -> None:
 
 
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Options before the command; they end the program by themselves."""
+    """Options before the command; they end the program by themselves. Logs of every command go to stderr."""
+    if context.invoked_subcommand != "version":  # which prints one line and needs no libraries
+        _import("ticklake.base.logs").set_up_logs("warning")
 
 
 def _add(app: typer.Typer, entry: CommandEntry) -> None:
@@ -129,6 +149,17 @@ def _import(module: str) -> ModuleType:
 
 def _not_called() -> None:
     raise AssertionError("only the command that is called is imported and run")
+
+
+def _of_the_system(error: OSError) -> TickLakeError | None:
+    """What the operating system refused, with the path; None for what is a bug of ours, such as a lost connection."""
+    if error.errno is None or isinstance(error, ConnectionError | TimeoutError):
+        return None
+    reason = error.strerror or str(error)
+    text = reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
+    if error.errno in _DISK_FAILED:
+        return DiskError(f"{text}; check the disk and its room, then run it again")
+    return TickLakeError(f"{text}; check the path and the rights of user {os.geteuid()}")
 
 
 def _report(errors: Sequence[TickLakeError]) -> int:

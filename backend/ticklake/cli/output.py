@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -15,7 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ticklake.base.moments import iso_text
+from ticklake.schema.table import TIME_MAX_NS, TIME_MIN_NS
+
 _PIPE_COLUMNS = 10_000
+_NAMES = re.compile(r"(^|_)(id|seq|sequence|position|number|version|incarnation|row|port|year)$")
+"""Columns whose numbers name something: a sequence with commas in it cannot be given to another command."""
 
 Row = Mapping[str, Any]
 
@@ -87,11 +93,12 @@ def _show_table(rows: Sequence[Row], columns: Sequence[str], title: str | None, 
         and any(row.get(name) is not None for row in rows)
     }
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    times = {name for name in numbers if name.endswith("_ns") and all(_is_time(row.get(name)) for row in rows)}
     for name in columns:
         # A number or a name cut in half is a lie: fold long text, never cut it.
-        table.add_column(Text(name), justify="right" if name in numbers else "left", overflow="fold", no_wrap=False)
+        table.add_column(Text(name), justify="right" if name in numbers - times else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[Text(_cell(row.get(name), null="-", group=name in numbers)) for name in columns])
+        table.add_row(*[Text(_shown(row.get(name), name, numbers, times)) for name in columns])
     if stream.isatty():
         Console(file=stream, highlight=False).print(table)
         return
@@ -101,13 +108,34 @@ def _show_table(rows: Sequence[Row], columns: Sequence[str], title: str | None, 
     stream.writelines(line.rstrip() + "\n" for line in page.getvalue().splitlines())
 
 
-def _cell(value: Any, *, null: str, group: bool = False) -> str:
+def table_cell(value: Any, number: str | None, *, null: str = "") -> str:
+    """A value as people read it.
+
+    Args:
+        value: what to show.
+        number: name of a column of numbers: digits come in groups, unless the numbers name something; else None.
+        null: for a missing value.
+    """
+    if number and isinstance(value, int) and not isinstance(value, bool) and not _NAMES.search(number):
+        return f"{value:,}"
+    return _cell(value, null=null)
+
+
+def _shown(value: Any, name: str, numbers: set[str], times: set[str]) -> str:
+    if name in times and value is not None:
+        return iso_text(value)
+    return table_cell(value, name if name in numbers else None, null="-")
+
+
+def _is_time(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and TIME_MIN_NS <= value < TIME_MAX_NS)
+
+
+def _cell(value: Any, *, null: str) -> str:
     if value is None:
         return null
     if isinstance(value, bool):
         return "true" if value else "false"
-    if group and isinstance(value, int):
-        return f"{value:,}"
     if isinstance(value, str | int | float):
         text = str(value)
         return text if text.isprintable() else repr(text)

@@ -8,7 +8,6 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +24,7 @@ from ticklake.base.settings_groups import NatsSettings
 from ticklake.base.traces import NoTraces, Traces
 from ticklake.cli.columns import Shaping, parse_pairs, parse_value
 from ticklake.cli.messages import Format, Message, Packing, fingerprint, pack_file
-from ticklake.cli.output import show_json, show_rows
+from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.publisher import Publisher, find_stream
 from ticklake.cli.rows import count_rows, file_kind
 from ticklake.ingest.client import LakeClient
@@ -37,13 +36,6 @@ from ticklake.schema.user_tables import parse_user_tables
 _BATCH_ROWS = {Format.JSON: 1, Format.RAW: 1, Format.NDJSON: 1_000, Format.ARROW: 1_000}
 _PACE_S = 0.005  # shorter waits than this are not worth a sleep
 _PROGRESS_MESSAGES = 500
-
-
-class SummaryForm(StrEnum):
-    """Form of the summary line."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 class PublishRefusedError(TickLakeError):
@@ -104,12 +96,14 @@ def publish(
         bool, typer.Option("--dedupe", help="Name messages by file and row: a repeated run is dropped by the stream.")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop before more than so many rows.")] = None,
-    url: Annotated[str | None, typer.Option(help="NATS server; credentials come from the settings.")] = None,
+    nats_url: Annotated[
+        str | None, typer.Option("--nats-url", "--url", help="NATS server; credentials come from the settings.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings and tables.")] = None,
-    output: Annotated[SummaryForm, typer.Option("--output", "-o", help="Form of the summary.")] = SummaryForm.TABLE,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Send the rows of files as messages; every one is acknowledged by the stream or counted as failed."""
-    settings = load_settings(config=config, nats__url=url)
+    settings = load_settings(config=config, nats__url=nats_url)
     batch_rows = min(batch or _BATCH_ROWS[format], limit or sys.maxsize)
     if format is Format.RAW and batch_rows > 1:
         raise UsageError("--format raw sends each line by itself; leave --batch out")
@@ -127,10 +121,10 @@ def publish(
         summary = asyncio.run(send_files(plan, settings.nats, traces))
     finally:
         traces.close()
-    if output is SummaryForm.JSON:
+    if output is Output.JSON:
         show_json(asdict(summary))
     else:
-        show_rows([asdict(summary)])
+        show_rows([asdict(summary)], output)
 
 
 async def send_files(plan: Plan, settings: NatsSettings, traces: Traces | None = None) -> Summary:

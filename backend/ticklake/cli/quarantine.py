@@ -7,14 +7,32 @@ from typing import Annotated, Final
 
 import typer
 
+from ticklake.base.errors import UsageError
+from ticklake.base.moments import short_text
+from ticklake.base.words import names_near
 from ticklake.cli.output import Output, OutputOption, show_rows
 from ticklake.cli.place import DataOption, find_place
+from ticklake.decode.rejected import Reason
+from ticklake.readers.lake import Lake
 from ticklake.readers.quarantine import find_rejected, list_rejected
 
 app = typer.Typer(help="Rejected input.")
 
 _LINE_BYTES: Final = 16
-_LS_COLUMNS: Final = ("id", "table", "reason", "path", "detail", "subject", "stream_seq", "message_row", "ingest_ns")
+_NO_TABLE: Final = "unknown"  # where what is meant for no table lies
+_LS_COLUMNS: Final = (
+    "id",
+    "table",
+    "reason",
+    "path",
+    "detail",
+    "subject",
+    "stream_seq",
+    "message_row",
+    "ingest_ns",
+    "payload_bytes",
+)
+_TABLE_COLUMNS: Final = ("id", "table", "reason", "path", "stream_seq", "taken")  # what a terminal has room for
 
 
 @app.command()
@@ -25,10 +43,17 @@ def ls(
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
 ) -> None:
-    """List rejected rows, newest first."""
-    rows = list_rejected(find_place(data).data_root, table=table, reason=reason, rows_max=limit + 1)
-    shown = [{"id": row.id, **row.values, "payload_bytes": len(row.values["payload"])} for row in rows[:limit]]
-    show_rows(shown, output, columns=[*_LS_COLUMNS, "payload_bytes"])
+    """List rejected rows, newest first; `quarantine show ID` and `-o json` have more."""
+    lake = find_place(data).open()
+    rows = list_rejected(lake.data_root, table=table, reason=reason, rows_max=limit + 1)
+    if not rows:
+        _check_names(lake, table, reason)
+    if output is Output.TABLE:
+        short = [{"id": row.id, **row.values, "taken": short_text(row.values["ingest_ns"])} for row in rows[:limit]]
+        show_rows(short, columns=_TABLE_COLUMNS)
+    else:
+        full = [{"id": row.id, **row.values, "payload_bytes": len(row.values["payload"])} for row in rows[:limit]]
+        show_rows(full, output, columns=_LS_COLUMNS)
     if len(rows) > limit:
         typer.echo(f"more than {limit} rows; raise --limit to see them", err=True)
 
@@ -48,6 +73,14 @@ def show(
         typer.echo(f"\n{name}: {'none' if content is None else f'{len(content)} bytes'}")
         for line in _lines(content or b""):
             typer.echo(line)
+
+
+def _check_names(lake: Lake, table: str | None, reason: str | None) -> None:
+    """Nothing was found: perhaps because no table or reason has that name."""
+    if table not in (None, _NO_TABLE):
+        lake.table_catalog.get(str(table))
+    if reason is not None and reason not in list(Reason):
+        raise UsageError(f"no reason is named {reason!r}; {names_near(reason, Reason)}")
 
 
 def _lines(content: bytes) -> Iterator[str]:

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final
 import polars as pl
 import typer
 
-from ticklake.base.errors import NoDataError, UsageError
+from ticklake.base.errors import RejectedError, UsageError
+from ticklake.base.words import count
 from ticklake.cli.output import Output, Row, show_rows
-from ticklake.cli.place import find_place
+from ticklake.cli.place import find_place, shelf
 from ticklake.files.atomic import replace
 from ticklake.files.documents import encode_document
 from ticklake.stores.file_store import FileDataStore
@@ -26,7 +27,7 @@ FOLDER: Final = "records"
 """Where in the data root the records lie."""
 
 DsnOption = Annotated[
-    str | None, typer.Option("--dsn", help="PostgreSQL that holds the records [default: files in DATA/records]")
+    str | None, typer.Option("--dsn", help="PostgreSQL that holds the records. \\[default: files in DATA/records]")
 ]
 StartOption = Annotated[str | None, typer.Option("--start", help="First time, ISO (2026-01-05, 2026-01-05T14:30Z).")]
 FileArgument = Annotated[
@@ -45,16 +46,31 @@ def open_records(data: str | None, dsn: str | None, *, make: bool = False) -> It
         make: create an empty store where there is none, instead of saying so.
 
     Raises:
-        NoDataError: there are no records yet.
+        NoDataError: there is no lake.
     """
     if dsn is not None:
         with PostgresDataStore.open(dsn) as store:
             yield store
         return
-    folder = find_place(data).data_root / FOLDER
-    if not make and not folder.is_dir():
-        raise NoDataError(f"no records below {folder}; write some, or import them (`ticklake bars import -h`)")
-    yield FileDataStore(folder)
+    folder = find_place(data, make=make).data_root / FOLDER
+    if make:
+        yield FileDataStore(folder)
+        return
+    with shelf(folder) as there:
+        yield FileDataStore(there)
+
+
+@contextmanager
+def given_file() -> Iterator[None]:
+    """Around the reading of a file that the user names: what is wrong with it is wrong with the call.
+
+    Raises:
+        UsageError: the file is not what the command takes; the text says where.
+    """
+    try:
+        yield
+    except RejectedError as error:
+        raise UsageError(str(error)) from error
 
 
 def moment(text: str | None) -> Moment | None:
@@ -105,7 +121,7 @@ def write_rows(rows: pl.DataFrame | Sequence[Row], path: Path | None, output: Ou
         show_rows([shown(row) for row in listed], output)
         return
     replace(path, _encode(rows, path))
-    typer.echo(f"{len(rows):,} rows to {path}", err=True)
+    typer.echo(f"{count(len(rows), 'row')} to {path}", err=True)
 
 
 def _encode(rows: pl.DataFrame | Sequence[Row], path: Path) -> bytes:

@@ -9,8 +9,9 @@ import typer
 
 from ticklake.base.clock import SystemClock
 from ticklake.base.settings import load_settings
+from ticklake.base.words import count
 from ticklake.cli.output import Output, OutputOption, show_rows
-from ticklake.files.place import lake_place
+from ticklake.cli.place import DataOption, StateOption, find_place
 from ticklake.sink.lost_state import FoundLane, RebuildPlan, check_lost, plan_rebuild, rebuild_state
 from ticklake.sink.tier import make_catalog
 
@@ -21,14 +22,10 @@ _WORK_QUEUE = "of a work queue before the service starts, of an interest stream 
 def recover(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     output: OutputOption = Output.TABLE,
-    data: Annotated[
-        str | None, typer.Option("--data", "--data-root", help="The lake [default: TICKLAKE_DATA_ROOT]")
-    ] = None,
-    state: Annotated[
-        str | None, typer.Option("--state", "--state-dir", help="Folder to make [default: TICKLAKE_STATE_DIR]")
-    ] = None,
+    data: DataOption = None,
+    state: StateOption = None,
 ) -> None:
-    """The state folder is lost: make a new one from the ledger in the lake.
+    """Rebuild a lost state folder from the lake.
 
     Stop every writer of this lake first. Each stream goes on behind its last commit, so a stream that still has the
     messages behind it loses nothing. Of a work queue and of core NATS, what was acked and not committed is gone
@@ -38,12 +35,12 @@ def recover(
     Refuses while the state folder is in use or holds a log.
     """
     settings = load_settings(data_root=data, state_dir=state)
-    root, state_dir = lake_place(settings), str(settings.writer_state_dir())
+    root, state_dir = find_place(data, state).data_root, str(settings.writer_state_dir())
     check_lost(state_dir)
     plan = plan_rebuild(root, make_catalog(settings), tell=_tell)
     if dry_run:
         _show(plan, output)
-        _tell(f"would make {state_dir} and move {len(plan.orphans)} files without an entry")
+        _tell(f"would make {state_dir} and move {count(len(plan.orphans), 'file')} without an entry")
         for orphan in plan.orphans:
             _tell(f"  {orphan.path}")
         return

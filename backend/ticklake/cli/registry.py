@@ -28,7 +28,7 @@ def ls(
     tenor: Annotated[str | None, typer.Option(help="Exactly this tenor.")] = None,
     table: Annotated[str | None, typer.Option(help="Exactly this table.")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="With this tag; repeat for several.")] = None,
-    status: Annotated[Lifecycle | None, typer.Option(help="In this stage of life.")] = None,
+    status: Annotated[Lifecycle | None, typer.Option(help="Only datasets with this status.")] = None,
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
 ) -> None:
@@ -61,7 +61,11 @@ def refresh(name: NameArgument, data: DataOption = None) -> None:
 
 
 @app.command()
-def status(name: NameArgument, to: Annotated[Lifecycle, typer.Argument()], data: DataOption = None) -> None:
-    """Move a dataset to another stage of life."""
+def status(
+    name: NameArgument,
+    to: Annotated[Lifecycle, typer.Argument(help="The new status.")],
+    data: DataOption = None,
+) -> None:
+    """Change the status of a dataset."""
     entry = _open(data).set_status(name, to)
     typer.echo(f"{name}: {entry.status}", err=True)

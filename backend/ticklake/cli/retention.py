@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from ticklake.base.errors import CheckFailedError
+from ticklake.base.words import count
 from ticklake.catalog.retention import KINDS, Retention, RetentionReport
 from ticklake.catalog.retention_rules import RetentionPolicy
 from ticklake.cli.output import Output, OutputOption, show_rows
@@ -90,7 +91,9 @@ def run_(
     report = _open(data, state).purge([policy], dry_run=not apply)
     _print(report, output)
     if report.failed:
-        raise CheckFailedError(f"{len(report.failed)} files could not be deleted; see their detail, then run it again")
+        raise CheckFailedError(
+            f"{count(len(report.failed), 'file')} could not be deleted; see the detail, then run again"
+        )
 
 
 @app.command()
@@ -112,4 +115,4 @@ def _look_at_all(data: str | None, state: Path | None) -> RetentionReport:
 def _print(report: RetentionReport, output: Output) -> None:
     show_rows(report.rows(), output, columns=_COLUMNS)
     verb = "would be deleted" if report.dry_run else "deleted"
-    typer.echo(f"{len(report.deleted)} files {verb}, {report.freed_bytes:,} bytes", err=True)
+    typer.echo(f"{count(len(report.deleted), 'file')} {verb}, {report.freed_bytes:,} bytes", err=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.words import count
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, find_place
 from ticklake.files.place import place_of
@@ -31,7 +32,7 @@ _STAGE_COLUMNS: Final = ("stage", "frame", "rows", "columns", "added", "MiB", "s
 _MIB: Final = 1 << 20
 
 ManifestArgument = Annotated[
-    str, typer.Argument(metavar="MANIFEST", help="A YAML file, or the name of a version that was begun before.")
+    str, typer.Argument(metavar="MANIFEST", help="A YAML file, or the name of an existing version.")
 ]
 CheckpointOption = Annotated[
     str | None, typer.Option(metavar="PLACE", help="Folder for the frames between two stages, or s3://bucket/prefix.")
@@ -209,7 +210,8 @@ def _show_result(result: BuildResult, output: Output) -> None:
     show_rows([asdict(item) for item in result.dates], output, columns=_DATE_COLUMNS)
     if output is Output.TABLE:
         typer.echo(
-            f"version {result.version} {result.status}: {result.signals_total:,} signals, {result.dates_processed} of "
-            f"{len(result.dates)} dates built in {result.build_time_seconds:.1f} s "
+            f"version {result.version} {result.status}: {count(result.signals_total, 'signal')}, "
+            f"{result.dates_processed} of {count(len(result.dates), 'date')} built "
+            f"in {result.build_time_seconds:.1f} s "
             f"(certificate {result.certificate_seconds:.1f} s), {result.output_dir}"
         )

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from ticklake.base.errors import UsageError
 from ticklake.base.settings import load_settings
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
+from ticklake.schema.json_schema import json_schema
 from ticklake.schema.table import Column, TableSpec
 from ticklake.sink.tier import make_catalog
 
@@ -18,11 +20,19 @@ _SHOW_COLUMNS = ("column", "type", "unit", "null", "wire", "doc")
 
 def tables(
     name: Annotated[str | None, typer.Argument(help="Show the columns of this table, such as futures.trades.")] = None,
+    as_json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print the JSON Schema of one message of the table.")
+    ] = False,
     config: Annotated[Path | None, typer.Option("--config", help="TOML file with user tables.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """The tables the service knows: columns, types, units, null rules."""
     catalog = make_catalog(load_settings(config=config))
+    if as_json_schema:
+        if name is None:
+            raise UsageError("name a table, as in `ticklake tables futures.trades --json-schema`")
+        show_json(json_schema(catalog.get(name)))
+        return
     if name is None:
         columns = _LIST_COLUMNS if output in (Output.TABLE, Output.MARKDOWN) else None
         show_rows([_summary(table, output) for table in catalog], output, columns=columns)

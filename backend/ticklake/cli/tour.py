@@ -8,6 +8,8 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from ticklake.base.words import count
+from ticklake.cli.output import table_cell
 from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.lookup import TableCatalog
 
@@ -97,7 +99,8 @@ def _show_books(lake: Lake, published: int, console: Console) -> bool:
     is_all_there = received == published
     verdict = "every one of them is in the lake" if is_all_there else f"[red]the lake has {received:,}[/]"
     console.print(f"{published:,} messages were acknowledged to the publisher; {verdict}.")
-    console.print(f"{report.files} files, {report.bytes:,} bytes, {report.rows:,} rows: checksums and pages verified.")
+    held = f"{count(report.files, 'file')}, {report.bytes:,} bytes, {count(report.rows, 'row')}"
+    console.print(f"{held}: checksums and pages verified.")
     for problem in report.problems:
         console.print(f"[red]{problem}[/]")
     return report.is_ok and is_all_there
@@ -109,7 +112,5 @@ def print_frame(console: Console, title: str, frame: pl.DataFrame) -> None:
     for name, kind in frame.schema.items():
         table.add_column(name, justify="right" if kind.is_numeric() else "left")
     for row in frame.iter_rows():
-        table.add_row(
-            *("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row)
-        )
+        table.add_row(*(table_cell(value, name) for name, value in zip(frame.columns, row, strict=True)))
     console.print(table)

@@ -196,5 +196,5 @@ def _version_below(root: Place, name: str) -> int:
         label = sets.version_label(current)
         gone = [removed for removed in sets.removed_versions(root, name) if removed < label]
         told = f" ({', '.join(gone)} removed by retention)" if gone else ""
-        raise NoDataError(f"training set {name!r} has no version below {label}{told}; name one with `to`")
+        raise NoDataError(f"training set {name!r} has no version below {label}{told}; name one with --to")
     return below[-1]

@@ -8,6 +8,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
+from ticklake.base.words import count
 from ticklake.catalog.feature_versions import BUILT, COMPLETE, Column, DateRecord
 from ticklake.gold.facts import DateFacts, LabelFacts, key_columns, merge_labels
 
@@ -121,7 +122,7 @@ def checks_gate(validation: Mapping[str, Any]) -> Gate:
 
 def checksum_gate(faults: Sequence[str], files: int) -> Gate:
     """Every silver file is the one its record speaks of."""
-    return Gate("checksums", not faults, _some(faults) if faults else f"{files} files are as recorded")
+    return Gate("checksums", not faults, _some(faults) if faults else f"{count(files, 'file')} as recorded")
 
 
 def schema_gate(facts: Sequence[DateFacts], columns: Sequence[Column]) -> Gate:

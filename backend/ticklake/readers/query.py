@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Final
 
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import since_epoch_ns, text_ns
 
 Instant = int | str | date | datetime
 """A point in time: ns since 1970 (UTC), ISO 8601 text (UTC unless it names a zone), a date (its UTC midnight) or an
@@ -20,9 +20,6 @@ Day = str | date
 HOUR_NS: Final = 3_600_000_000_000
 DAY_NS: Final = 24 * HOUR_NS
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TEXT: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +105,11 @@ def instant_ns(value: Instant) -> int:
     if isinstance(value, int):
         return value
     if isinstance(value, str):
-        return _text_ns(value)
+        return text_ns(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise UsageError(f"{value!r} names no zone: add tzinfo=datetime.UTC, or give ISO text (read as UTC)")
-        return _since_epoch_ns(value)
+        return since_epoch_ns(value)
     return day_start_ns(value)
 
 
@@ -166,19 +163,3 @@ def folder_span(values: Mapping[str, str]) -> TimeRange:
     if not 0 <= hour < 24:
         raise ValueError(f"no hour of a day: {hour}")
     return TimeRange(start_ns + hour * HOUR_NS, start_ns + (hour + 1) * HOUR_NS)
-
-
-def _text_ns(text: str) -> int:
-    match = _TEXT.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} is no time: write 2024-12-16 or 2024-12-16T14:30:00.123456789Z")
-    day, clock, fraction, zone = match.groups()
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}{zone or 'Z'}")
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no time: {error}") from error
-    return _since_epoch_ns(moment) + int((fraction or "").ljust(9, "0"))
-
-
-def _since_epoch_ns(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000

@@ -9,6 +9,7 @@ questions of people you would not give a shell.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ import polars as pl
 import pyarrow as pa
 
 from ticklake.base.errors import TickLakeError, UsageError
+from ticklake.base.words import names_near
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.side_by_side import REQUESTS_MAX
@@ -44,6 +46,7 @@ _MISTAKES: Final = (
     duckdb.DataError,
     duckdb.OutOfMemoryException,
 )  # the question's fault for sure; everything else may come from a damaged file
+_NO_TABLE: Final = re.compile(r'Catalog Error: Table with name "?(.+?)"? does not exist')
 _INT64: Final = (-(2**63), 2**63 - 1)
 
 
@@ -67,7 +70,8 @@ def run_sql(root: Place, relations: Iterable[Relation], query: str) -> pl.DataFr
         connection.execute("SET TimeZone = 'UTC'")
         objects = _serve_objects(connection) if isinstance(root, ObjectPath) else None
         bound: dict[str, tuple[Relation, list[DataFile]]] = {}
-        for relation in relations:
+        known = list(relations)
+        for relation in known:
             if _is_mentioned(relation.name, query):
                 bound[relation.name] = (relation, _bind(connection, root, relation, objects))
         paths = [file.path for _, files in bound.values() for file in files]
@@ -77,7 +81,8 @@ def run_sql(root: Place, relations: Iterable[Relation], query: str) -> pl.DataFr
         try:
             result = connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
-            raise (objects and objects.failure) or _explain(error, bound.values()) from error
+            names = [relation.name for relation in known]
+            raise (objects and objects.failure) or _explain(error, bound.values(), names) from error
     frame = pl.from_arrow(result)
     assert isinstance(frame, pl.DataFrame)
     return frame.with_columns(_narrowed(column) for column in frame.iter_columns() if column.dtype in _WHOLE_TYPES)
@@ -164,15 +169,19 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_nullable(True) for field in schema])
 
 
-def _explain(error: duckdb.Error, bound: Iterable[tuple[Relation, list[DataFile]]]) -> TickLakeError:
+def _explain(
+    error: duckdb.Error, bound: Iterable[tuple[Relation, list[DataFile]]], names: Sequence[str]
+) -> TickLakeError:
     """A mistake in the question is a UsageError; any other complaint may be a damaged file."""
+    if missing := _NO_TABLE.match(str(error)):
+        return UsageError(f"no table is named {missing[1]!r}; {names_near(missing[1], names)}")
     if isinstance(error, duckdb.PermissionException):
         return UsageError(f"the lake's SQL reads the lake's tables and nothing else: {error}")
     if not isinstance(error, _MISTAKES):
         for relation, files in bound:
             if culprit := find_culprit(files, relation):
                 return culprit
-    return UsageError(f"{error}; tables are named as `ticklake tables` lists them")
+    return UsageError(f"{error}; correct the query")
 
 
 def _narrowed(column: pl.Series) -> pl.Series:

@@ -17,7 +17,7 @@ Every column is stored under its name; the wire may use that name too. Missing k
 Times are nanoseconds since 1970, UTC, from 2000 to 2100. `float64` and `price` take JSON numbers and plain decimal
 text; a `price` of {UNDEFINED_PRICE_MIN:g} or more, either sign, is a feed's way to say "undefined", so null.
 `aggressor` also takes {", ".join(AGGRESSOR_WORDS)}. Negative zero is stored as zero.
-Partition columns live in the folder names; what a name in the folders means is on the page about partitions.
+Partition columns live in the folder names; [partition folders](../formats/partition.md) says how values become names.
 Keys no column knows are kept in `extra`, as compact JSON with sorted keys, in their place.
 A subject also matches with one more token.
 """

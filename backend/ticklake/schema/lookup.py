@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 
 from ticklake.base.errors import ConfigError, UsageError
+from ticklake.base.words import names_near
 from ticklake.schema.bronze import BRONZE_TABLES
 from ticklake.schema.gold import GOLD_TABLES
 from ticklake.schema.table import Shape, TableSpec
@@ -55,8 +55,7 @@ class TableCatalog:
         """
         table = self._by_name.get(name)
         if table is None:
-            near = get_close_matches(name, self._by_name, n=3) or sorted(self._by_name)
-            raise UsageError(f"no table is named {name!r}; did you mean {', '.join(near)}?")
+            raise UsageError(f"no table is named {name!r}; {names_near(name, self._by_name)}")
         return table
 
     def by_folder(self, folder: str) -> TableSpec | None:

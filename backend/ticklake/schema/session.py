@@ -8,7 +8,6 @@ day, every day.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date as Date  # noqa: N812 - `date` is a field below
@@ -17,9 +16,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Final
 
-import msgspec
-
-from ticklake.base.errors import ConfigError, UsageError
+from ticklake.base.errors import UsageError
+from ticklake.base.words import count
 from ticklake.schema import session_table
 
 US_INDEX_FUTURES: Final = "us_index_futures"
@@ -39,7 +37,6 @@ _PREMARKET: Final = 4 * 60
 _OPEN: Final = 9 * 60 + 30
 _CLOSE: Final = 16 * 60
 _EARLY_CLOSE: Final = 13 * 60
-_HH_MM: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +81,6 @@ class SessionTable:
     early_closes: Mapping[Date, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class _Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an override file may say."""
-
-    holidays: tuple[Date, ...] = ()
-    sessions: tuple[Date, ...] = ()
-    early_closes: dict[Date, str] = {}
-    last: Date | None = None
-
-
 @cache
 def frozen_table() -> SessionTable:
     """The table that comes with the package: XNYS from 2008 to 2035."""
@@ -104,43 +92,13 @@ def frozen_table() -> SessionTable:
     )
 
 
-def override_table(text: bytes | str, *, source: str, table: SessionTable | None = None) -> SessionTable:
-    """The table with the changes of an override file: a closure announced after this release, or a longer table.
-
-    Args:
-        text: JSON such as `{"holidays": ["2026-12-08"], "sessions": [], "early_closes": {"2026-12-09": "13:00"},
-            "last": "2036-12-31"}`; every key may be missing. `sessions` are days that are full sessions after all.
-        source: where the text comes from, for errors.
-        table: what to change; the frozen table when None.
-
-    Raises:
-        ConfigError: the text is not such JSON, or names a day twice.
-    """
-    base = frozen_table() if table is None else table
-    try:
-        changes = msgspec.json.decode(text, type=_Overrides)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise ConfigError(f"session overrides {source}: {error}; repair the file") from error
-    named = [*changes.holidays, *changes.sessions, *changes.early_closes]
-    if twice := sorted({day for day in named if named.count(day) > 1}):
-        raise ConfigError(f"session overrides {source}: {twice[0]} is named twice; say once what it is")
-    closes = {day: _minute(text, f"session overrides {source}") for day, text in changes.early_closes.items()}
-    kept = {day: minute for day, minute in base.early_closes.items() if day not in set(named)}
-    return SessionTable(
-        base.first,
-        base.last if changes.last is None else changes.last,
-        base.holidays - set(named) | set(changes.holidays),
-        MappingProxyType(kept | closes),
-    )
-
-
 def table_warning(today: Date, table: SessionTable | None = None) -> str | None:
     """What to tell people when the table ends within 60 days of `today`, or has ended; None when all is well."""
     last = (frozen_table() if table is None else table).last
     days = (last - today).days
     if days >= TABLE_WARNING_DAYS:
         return None
-    when = f"ends in {days} days" if days >= 0 else f"ended {-days} days ago"
+    when = f"ends in {count(days, 'day')}" if days >= 0 else f"ended {count(-days, 'day')} ago"
     return f"the table of exchange sessions {when} ({last})"
 
 
@@ -165,7 +123,7 @@ def session_window(calendar: str, day: Date, *, table: SessionTable | None = Non
     if not known.first <= day <= known.last:
         raise UsageError(
             f"the table of exchange sessions reaches from {known.first} to {known.last}, not to {day}; "
-            "update ticklake or extend the table with an override file"
+            "update ticklake, or leave the day out"
         )
     if day.weekday() >= _SATURDAY or day in known.holidays:
         return None
@@ -199,15 +157,6 @@ def previous_sessions(
     return found[::-1]
 
 
-def session_windows(
-    calendar: str, first: Date, last: Date, *, table: SessionTable | None = None
-) -> list[SessionWindow]:
-    """All sessions from `first` to `last`, both included, in order."""
-    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    windows = (session_window(calendar, day, table=table) for day in days)
-    return [window for window in windows if window is not None]
-
-
 def _midnight_ns(day: Date) -> int:
     return (day - _EPOCH).days * DAY_NS
 
@@ -228,10 +177,3 @@ def _nth_sunday(year: int, month: int, n: int) -> Date:
 
 def _days(years: Mapping[int, str]) -> list[Date]:
     return [Date.fromisoformat(f"{year}-{day}") for year, days in years.items() for day in days.split()]
-
-
-def _minute(text: str, where: str) -> int:
-    found = _HH_MM.fullmatch(text)
-    if found is None:
-        raise ConfigError(f"{where}: {text!r} is no time of day; write it as 13:00")
-    return int(found[1]) * 60 + int(found[2])

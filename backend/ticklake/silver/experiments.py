@@ -115,7 +115,3 @@ class ExperimentRegister:
         if found is None:
             raise NotStoredError(f"experiment {exp_id!r} is not registered; register it first", path=self.path)
         return found
-
-    def of_version(self, version: str) -> list[Experiment]:
-        """The experiments on one feature version."""
-        return [item for item in self.all() if item.version == version]

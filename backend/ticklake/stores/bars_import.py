@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from ticklake.base.errors import NoDataError, RejectedError, UsageError
-from ticklake.files.documents import decode_document
+from ticklake.base.errors import RejectedError, UsageError
+from ticklake.files.documents import JsonDamagedError, decode_document
 from ticklake.files.place import Place
 from ticklake.stores.bars_frame import START, START_TYPE
 
@@ -34,19 +34,20 @@ def read_json_file(path: Place) -> Any:
     """The content of a JSON file, also a gzipped one.
 
     Raises:
-        NoDataError: there is no such file.
-        RejectedError: it is no whole gzip file.
-        JsonDamagedError: it is no JSON.
+        UsageError: there is no such file, or it is no JSON or no whole gzip file.
     """
     try:
         content = path.read_bytes()
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
-    except FileNotFoundError as error:
-        raise NoDataError(f"{path}: no such file; check the path") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise RejectedError(f"{path}: a broken gzip file ({error}); fetch it again") from error
-    return decode_document(content, path=str(path))
+        raise UsageError(f"{path}: a broken gzip file ({error}); fetch it again") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; check the path") from error
+    try:
+        return decode_document(content, path=str(path))
+    except JsonDamagedError as error:
+        raise UsageError(f"{path}: no JSON; is the file whole, and of the kind this command takes?") from error
 
 
 def bars_from_candles(document: Any, *, timeframe: str, where: str = "candles") -> pl.DataFrame:

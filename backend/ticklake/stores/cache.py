@@ -20,19 +20,17 @@ import structlog
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import iso_text
 from ticklake.files.atomic import locked, remove
 from ticklake.files.documents import encode_document
 from ticklake.files.errors import UnreadableError
 from ticklake.files.names import safe_name
 from ticklake.files.place import Place, place_of, sorted_places
 from ticklake.files.trees import make_folder
-from ticklake.stores.decision_time import Moment, iso_text, moment_ns
+from ticklake.stores.decision_time import Moment, moment_ns
 from ticklake.stores.timeseries_frames import TIME, footer_of, read_rows, with_time, write_rows
-from ticklake.stores.timeseries_ranges import step_ns
 
-SHORT_TTL: Final = timedelta(minutes=10)
 LONG_TTL: Final = timedelta(days=1)
-_HOUR_NS: Final = 3_600_000_000_000
 _KEY_DIGITS: Final = 32  # of a SHA-256: 128 bits, and the question is compared as well
 _QUESTION: Final = "question"
 _SUFFIX: Final = ".parquet"
@@ -77,11 +75,6 @@ class Question:
     def key(self) -> str:
         """Short name of the question."""
         return hashlib.sha256(self.text.encode("utf-8")).hexdigest()[:_KEY_DIGITS]
-
-
-def ttl_for(timeframe: str) -> timedelta:
-    """How long an answer in bars of this length is worth keeping: ten minutes up to 1h, else a day."""
-    return SHORT_TTL if 1 < step_ns(timeframe) <= _HOUR_NS else LONG_TTL
 
 
 class ProviderCache:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ticklake.base.clock import Clock
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import iso_text
 from ticklake.files.documents import encode_document
 from ticklake.files.errors import ConflictError, NotStoredError
 from ticklake.stores.decision_files import DecisionFiles
@@ -25,7 +26,6 @@ from ticklake.stores.decision_record import (
     summarize,
 )
 from ticklake.stores.decision_rows import Shelf
-from ticklake.stores.decision_time import iso_text
 from ticklake.stores.decision_trail import order_owner
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import iso_text
 from ticklake.files.atomic import remove, write_new
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import AlreadyStoredError, UnreadableError
@@ -22,7 +23,7 @@ from ticklake.files.place import Place
 from ticklake.files.trees import list_names
 from ticklake.stores.decision_ids import MissingIdError
 from ticklake.stores.decision_record import plain_copy
-from ticklake.stores.decision_time import iso_text, moment_ns
+from ticklake.stores.decision_time import moment_ns
 
 FOLDER: Final = "links"
 _SUFFIX: Final = ".json"

@@ -18,9 +18,10 @@ from enum import Enum
 from typing import Any, Final
 
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import iso_text
 from ticklake.files.documents import encode_document
 from ticklake.stores.decision_ids import require_decision_id
-from ticklake.stores.decision_time import iso_text, moment_ns
+from ticklake.stores.decision_time import moment_ns
 
 Record = dict[str, Any]
 """One decision. Any: the fields are the caller's."""

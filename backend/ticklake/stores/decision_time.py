@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import NS_PER_S, since_epoch_ns, text_ns
 
 Moment = int | float | str | date | datetime
 """A point in time: ISO 8601 text, a date (its midnight), a datetime, a number since 1970. What names no zone is UTC."""
 
-NS_PER_S: Final = 1_000_000_000
 NS_PER_DAY: Final = 86_400 * NS_PER_S
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TEXT: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,9})\d*)?\s?(Z|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII
-)
 # A number since 1970 gives away its unit by its size: the same moment in the next unit is a thousand times larger.
 # The limits put 1973 to 5138 into each unit.
 _UNITS: Final = ((100_000_000_000, NS_PER_S), (100_000_000_000_000, 1_000_000), (100_000_000_000_000_000, 1_000))
@@ -38,13 +34,6 @@ def moment_ns(value: Moment) -> int:
     return ns
 
 
-def iso_text(ns: int) -> str:
-    """ISO 8601 text in UTC with as many digits as needed: `2024-12-16T14:30:00Z`, `...00.123456789Z`."""
-    seconds, rest = divmod(ns, NS_PER_S)
-    fraction = f".{rest:09d}".rstrip("0") if rest else ""
-    return f"{(_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()}{fraction}Z"
-
-
 def date_text(ns: int) -> str:
     """The UTC date: `2024-12-16`."""
     return (_EPOCH + timedelta(seconds=ns // NS_PER_S)).date().isoformat()
@@ -61,9 +50,9 @@ def _any_ns(value: Moment) -> int:
     if isinstance(value, int | float):
         return _number_ns(value)
     if isinstance(value, str):
-        return _text_ns(value)
+        return text_ns(value)
     if isinstance(value, datetime):
-        ns = _since_epoch_ns(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
+        ns = since_epoch_ns(value if value.tzinfo is not None else value.replace(tzinfo=UTC))
         return ns + int(getattr(value, "nanosecond", 0))  # pandas' Timestamp is a datetime with three digits more
     if isinstance(value, date):
         return (value - _EPOCH.date()).days * NS_PER_DAY
@@ -78,19 +67,3 @@ def _number_ns(value: float) -> int:
         return int(exact * scale)
     except (ArithmeticError, ValueError) as error:
         raise UsageError(f"{value!r} is no time since 1970; write 2024-12-16T14:30:00Z") from error
-
-
-def _text_ns(text: str) -> int:
-    match = _TEXT.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} is no time; write 2024-12-16 or 2024-12-16T14:30:00.123456789Z")
-    day, clock, fraction, zone = match.groups()
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock or '00:00'}{zone or 'Z'}")
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no time: {error}; write 2024-12-16T14:30:00Z") from error
-    return _since_epoch_ns(moment) + int((fraction or "").ljust(9, "0"))
-
-
-def _since_epoch_ns(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000

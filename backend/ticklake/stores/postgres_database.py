@@ -62,6 +62,7 @@ class Database:
             schema: the PostgreSQL schema that holds the tables.
 
         Raises:
+            UsageError: `dsn` is no address of a server.
             ConfigError: psycopg is not installed, or the server refuses the schema.
             UnavailableError: the server does not answer.
         """
@@ -72,6 +73,8 @@ class Database:
             raise ConfigError("psycopg is not installed; run pip install 'ticklake[postgres]'") from error
         try:
             connection = psycopg.connect(dsn, autocommit=True, options="-c TimeZone=UTC")
+        except psycopg.ProgrammingError as error:
+            raise UsageError("--dsn: write postgresql://host/database, or host=... dbname=...") from error
         except psycopg.OperationalError as error:
             raise UnavailableError(f"PostgreSQL does not answer ({error}); check server and address") from error
         name = sql.Identifier(schema)

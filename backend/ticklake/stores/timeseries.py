@@ -20,13 +20,14 @@ import structlog
 
 from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import iso_text
 from ticklake.files.atomic import append_line, read_lines
 from ticklake.files.documents import decode_document, encode_document
 from ticklake.files.errors import UnreadableError
 from ticklake.files.frames import to_arrow
 from ticklake.files.place import Place, place_of
 from ticklake.files.trees import make_folder
-from ticklake.stores.decision_time import Moment, iso_text
+from ticklake.stores.decision_time import Moment
 from ticklake.stores.timeseries_frames import (
     StoredFrame,
     list_frames,

@@ -10,9 +10,10 @@ from datetime import date, datetime
 from typing import Final
 
 from ticklake.base.errors import UsageError
+from ticklake.base.moments import NS_PER_S, iso_text
 from ticklake.files.names import safe_name
 from ticklake.schema.partition import HASH_PREFIX, TOKEN_BYTES_MAX
-from ticklake.stores.decision_time import NS_PER_DAY, NS_PER_S, Moment, is_midnight, iso_text, moment_ns
+from ticklake.stores.decision_time import NS_PER_DAY, Moment, is_midnight, moment_ns
 
 SUFFIX: Final = ".parquet"
 _TIMEFRAME_CHARACTERS_MAX: Final = 32  # no timeframe is longer, and the file name has 255 bytes for everything

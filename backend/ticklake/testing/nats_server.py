@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -21,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ticklake.base.clock import SystemClock
 from ticklake.base.errors import UnavailableError, UsageError
-from ticklake.testing.held_ports import HeldPorts
+from ticklake.testing.child_process import ChildProcess
 from ticklake.testing.nats_config import ServerOptions, render_config
 from ticklake.testing.nats_find import find_server
 
@@ -32,7 +30,7 @@ _HEALTH_PATH = "/healthz?js-enabled-only=true"
 _LOG_TAIL_LINES = 5
 
 
-class NatsServer:
+class NatsServer(ChildProcess):
     """One nats-server on 127.0.0.1 with JetStream, from `start` to `stop`.
 
     Ports are picked by the system at the first start and stay ours until `stop`, so clients find their way back.
@@ -43,6 +41,8 @@ class NatsServer:
         print(server.url)
     ```
     """
+
+    name = "nats-server"
 
     def __init__(
         self,
@@ -67,10 +67,9 @@ class NatsServer:
         self._server = find_server(binary)
         self._start_timeout_s = start_timeout_s
         self._clock = SystemClock()  # a real process lives in real time
-        self._temporary = tempfile.TemporaryDirectory(prefix="ticklake-nats-") if folder is None else None
-        self.folder = Path(self._temporary.name) if self._temporary else Path(folder or ".")
-        self._process: subprocess.Popen[bytes] | None = None
-        self._held = HeldPorts()
+        temporary = tempfile.TemporaryDirectory(prefix="ticklake-nats-") if folder is None else None
+        super().__init__(temporary)
+        self.folder = Path(temporary.name) if temporary else Path(folder or ".")
         self._client_port = -1
         self._monitor_port = -1
 
@@ -83,11 +82,6 @@ class NatsServer:
     def monitor_url(self) -> str:
         """Where `/healthz`, `/jsz` and `/varz` answer: `http://127.0.0.1:port`."""
         return f"http://127.0.0.1:{self._known(self._monitor_port)}"
-
-    @property
-    def pid(self) -> int:
-        """Process id of the server itself."""
-        return self._running().pid
 
     @property
     def version(self) -> tuple[int, int, int]:
@@ -103,10 +97,6 @@ class NatsServer:
     def log_path(self) -> Path:
         """The server's log, kept over restarts."""
         return self.folder / "server.log"
-
-    def is_running(self) -> bool:
-        """Whether the process lives; a paused one does."""
-        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start the process and wait until JetStream is healthy.
@@ -147,32 +137,10 @@ class NatsServer:
             self.kill()
             raise
 
-    def stop(self, *, timeout_s: float = 10.0) -> None:
-        """Shut down in good order, killing after `timeout_s`; then remove the folder if it is ours. Safe to repeat."""
-        self._terminate(timeout_s)
-        self._held.release()
-        if self._temporary is not None:
-            self._temporary.cleanup()
-
-    def kill(self) -> None:
-        """Kill -9: what the server has not synced stays to the page cache. The folder stays."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
     def restart(self, *, timeout_s: float = 10.0) -> None:
         """Stop if needed, then start again on the same ports and store."""
-        self._terminate(timeout_s)
+        self.halt(timeout_s=timeout_s)
         self.start()
-
-    def pause(self) -> None:
-        """Freeze the process (SIGSTOP): connections stay open, nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # the signal takes effect a moment later
-
-    def resume(self) -> None:
-        """Let a paused process go on (SIGCONT)."""
-        os.kill(self.pid, signal.SIGCONT)
 
     def monitor(self, path: str) -> dict[str, object]:
         """The JSON a monitoring page answers, for example `/jsz?streams=true`.
@@ -186,19 +154,6 @@ class NatsServer:
         answer: dict[str, object] = json.loads(body)
         return answer
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     async def __aenter__(self) -> Self:
         return await asyncio.to_thread(self.__enter__)
 
@@ -206,16 +161,6 @@ class NatsServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.to_thread(self.stop)
-
-    def _terminate(self, timeout_s: float) -> None:
-        if self._process is None or self._process.poll() is not None:
-            return
-        self.resume()  # a frozen process hears no SIGTERM
-        self._process.terminate()
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
 
     def _wait_ready(self, ports_dir: Path) -> None:
         process = self._running()
@@ -257,11 +202,6 @@ class NatsServer:
     def _log_tail(self) -> str:
         lines = self.log_path.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
         return " / ".join(lines) or f"it logged nothing; look at {self.folder}"
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise UsageError("nats-server was never started; call start or use `with`")
-        return self._process
 
     @staticmethod
     def _known(port: int) -> int:

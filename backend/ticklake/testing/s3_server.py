@@ -5,21 +5,20 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from ticklake.base.errors import UnavailableError, UsageError
+from ticklake.base.errors import UnavailableError
 from ticklake.files.object_answer import StoreUnavailableError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.object_store import ObjectStore
 from ticklake.files.s3_access import S3Access
+from ticklake.testing.child_process import ChildProcess
 from ticklake.testing.held_ports import HeldPorts
 
 BINARY_NAME: Final = "weed"
@@ -32,13 +31,15 @@ _KEY: Final = "lake-key"
 _SECRET: Final = "lake-secret"  # noqa: S105 - of a store that lives for a test
 
 
-class S3Server:
+class S3Server(ChildProcess):
     """One store on 127.0.0.1, from `start` to `stop`. Ports are ours until `stop`; data is kept over `kill`.
 
     Attributes:
         bucket: exists once the server runs.
         folder: its data and log.
     """
+
+    name = "the store"
 
     def __init__(self, folder: Path | None = None, *, bucket: str = "lake") -> None:
         """Prepare a server; nothing runs yet.
@@ -51,12 +52,11 @@ class S3Server:
             UnavailableError: no `weed` beside the interpreter or on PATH.
         """
         self._binary = _find()
-        self._temporary = tempfile.TemporaryDirectory(prefix="ticklake-s3-") if folder is None else None
-        self.folder = Path(self._temporary.name) if self._temporary else Path(folder or ".")
+        temporary = tempfile.TemporaryDirectory(prefix="ticklake-s3-") if folder is None else None
+        super().__init__(temporary)
+        self.folder = Path(temporary.name) if temporary else Path(folder or ".")
         self.bucket = bucket
-        self._held = HeldPorts()
         self._ports = _take_ports(self._held)
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def port(self) -> int:
@@ -67,13 +67,6 @@ class S3Server:
     def url(self) -> str:
         """The endpoint: `http://127.0.0.1:port`."""
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """Process id of the server itself."""
-        if self._process is None:
-            raise UsageError("the store was never started; call start or use `with`")
-        return self._process.pid
 
     @property
     def access(self) -> S3Access:
@@ -134,54 +127,6 @@ class S3Server:
             self.kill()
             raise
 
-    def stop(self, *, timeout_s: float = 15.0) -> None:
-        """Shut down in good order, killing after `timeout_s`; then remove the folder if it is ours. Safe to repeat."""
-        self._terminate(timeout_s)
-        self._held.release()
-        if self._temporary is not None:
-            self._temporary.cleanup()
-
-    def halt(self, *, timeout_s: float = 15.0) -> None:
-        """Shut down in good order and keep the data for `start`."""
-        self._terminate(timeout_s)
-
-    def kill(self) -> None:
-        """Kill -9. The data stays."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def pause(self) -> None:
-        """Freeze the process (SIGSTOP): connections stay open, nothing answers."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let a paused process go on (SIGCONT)."""
-        os.kill(self.pid, signal.SIGCONT)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _terminate(self, timeout_s: float) -> None:
-        if self._process is None or self._process.poll() is not None:
-            return
-        self.resume()
-        self._process.terminate()
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-
     def _wait_ready(self) -> None:
         probe = self.place(".ready")
         deadline_s = time.monotonic() + _START_TIMEOUT_S
@@ -190,7 +135,7 @@ class S3Server:
                 probe.store.put(probe.key, b"")
                 probe.unlink()
             except StoreUnavailableError as error:
-                if self._process is None or self._process.poll() is not None or time.monotonic() > deadline_s:
+                if not self.is_running() or time.monotonic() > deadline_s:
                     log = (self.folder / "server.log").read_text(errors="replace").splitlines()[-5:]
                     raise UnavailableError(f"the store did not start ({error}): {' / '.join(log)}") from error
                 time.sleep(_POLL_S)

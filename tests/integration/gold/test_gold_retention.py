@@ -204,7 +204,7 @@ def test_the_feature_version_is_kept_by_a_version_and_free_without(root: Path) -
     purge(root, max_count=2)
     assert purge(root, "silver", max_count=0).deleted == [f"silver/features/v{number}" for number in (3, 2, 1)]
     (_, silver, date, *_) = Lineage(root).trace(f"{NAME}@4")
-    assert (silver.detail, "retired" in date.detail) == ("1 dates", False)
+    assert (silver.detail, "retired" in date.detail) == ("1 date", False)
 
 
 def test_a_feature_version_that_a_run_read_stays(root: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from ticklake.base.errors import CheckFailedError, NoDataError
 from ticklake.cli.decisions import app
 from ticklake.stores.decisions import DecisionStore
 
@@ -47,7 +48,8 @@ def test_ls_lists_newest_first_in_every_form(folder: Path, capsys: pytest.Captur
         (("--status", "closed"), ["d-1"]),
         (("--pair", "BTCUSD", "--pair", "ETHUSD"), ["d-2", "d-1"]),
         (("--start", "2024-12-02"), ["d-2"]),
-        (("--end", "2024-12-02"), ["d-1"]),
+        (("--end", "2024-12-01"), ["d-1"]),
+        (("--end", "2024-12-02"), ["d-2", "d-1"]),
         (("--limit", "1"), ["d-2"]),
     ],
 )
@@ -89,7 +91,6 @@ def test_export_writes_plain_json_lines(folder: Path, capsys: pytest.CaptureFixt
 
 
 def test_check_names_a_damaged_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from ticklake.base.errors import CheckFailedError
 
     assert run("check", "--data", str(folder)) == 0
     (folder / "records" / "decisions" / "2024-12-09_bad.json").write_text("{")
@@ -98,9 +99,9 @@ def test_check_names_a_damaged_file(folder: Path, capsys: pytest.CaptureFixture[
     assert "2024-12-09_bad.json" in capsys.readouterr().out
 
 
-def test_looking_makes_no_folder(tmp_path: Path) -> None:
-    from ticklake.base.errors import NoDataError
-
-    with pytest.raises(NoDataError, match="no decisions"):
-        run("ls", "--data", str(tmp_path))
+def test_looking_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("ls", "--data", str(tmp_path))
+    assert "nothing stored yet" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+    with pytest.raises(NoDataError, match="check --store"):
+        run("ls", "--store", str(tmp_path / "typo"))

@@ -81,6 +81,24 @@ def test_the_nearest_folder_is_one_that_exists(tmp_path: Path) -> None:
     assert nearest_folder(tmp_path / "file" / "b") == tmp_path
 
 
+def test_a_file_where_a_folder_is_wanted_fails(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "file", tmp_path / "file" / "lake"):
+        found = by_check(list(check_machine(Settings(data_root=root), SystemClock())))
+        assert found["data_root writable"].grade is Grade.FAIL
+        assert str(tmp_path / "file") in found["data_root writable"].found
+
+
+def test_tables_that_the_service_refuses_are_refused_offline(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "bad.toml"
+    config.write_text('[tables."fx.quotes"]\nsubject = 5\n')
+    assert main(["doctor", "--offline", "--config", str(config)]) == 78
+    assert main(["config", "show", "--config", str(config)]) == 78
+    assert capsys.readouterr().err.count("fx.quotes") == 2
+
+
 async def test_a_server_without_our_streams_is_reported_as_such() -> None:
     async with NatsServer() as server:
         settings = Settings.model_validate({"nats": {"url": server.url}})

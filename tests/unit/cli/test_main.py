@@ -1,12 +1,15 @@
 import ast
+import errno
 import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
+import structlog
 import typer
 
 from ticklake.base.errors import ConfigError, CorruptError, DiskError, NoDataError, TickLakeError, UnavailableError
@@ -48,6 +51,43 @@ def test_an_error_is_one_line_on_stderr_and_an_exit_code(
     with_command(monkeypatch, raising(error))
     assert main.main(["act"]) == code
     assert capsys.readouterr() == ("", "error: x\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/lake/bronze"),
+            1,
+            "error: /lake/bronze: Permission denied; ",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), 74, "error: No space left on device; check the disk"),
+        (ExceptionGroup("of threads", [OSError(errno.EIO, "I/O error", b"/x")]), 74, "error: /x: I/O error; check the"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_with_the_path(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, code: int, text: str
+) -> None:
+    with_command(monkeypatch, raising(error))
+    assert main.main(["act"]) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(text)
+
+
+def test_a_lost_connection_that_nobody_expected_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_command(monkeypatch, raising(ConnectionResetError(errno.ECONNRESET, "reset")))
+    with pytest.raises(ConnectionResetError):
+        main.main(["act"])
+
+
+def test_logs_of_every_command_go_to_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_command(monkeypatch, lambda: structlog.get_logger().warning("room.thing_happened"))
+    assert main.main(["act"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "room.thing_happened" in captured.err
 
 
 def test_of_several_errors_all_are_shown_and_the_gravest_decides(
@@ -100,6 +140,48 @@ def test_every_command_exists_and_has_help(entry: CommandEntry, capsys: pytest.C
     assert isinstance(target, typer.Typer) or inspect.getdoc(target), "say what the command does"
     assert main.main([entry.name, "--help"]) == 0
     assert "Usage: ticklake " + entry.name in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_help_shows_what_stands_in_brackets(
+    entry: CommandEntry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rich takes `[default: ...]` for markup and prints nothing of it, unless it is escaped."""
+    monkeypatch.setenv("COLUMNS", "400")
+    group = typer.main.get_command(main.build_app([entry.name]))
+    command = group.commands[entry.name]  # type: ignore[attr-defined]
+    for one in (command, *getattr(command, "commands", {}).values()):
+        main.main([entry.name, *([] if one is command else [one.name]), "--help"])
+        page = capsys.readouterr().out
+        for parameter in one.params:
+            for bracket in re.findall(r"\[[^\]]+\]", getattr(parameter, "help", None) or ""):
+                assert bracket in page
+
+
+def test_help_names_the_variable_of_the_data_root(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    assert main.main(["ls", "--help"]) == 0
+    assert "[default: TICKLAKE_DATA_ROOT]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("shell", "line", "word"),
+    [
+        ("bash", "ticklake bars s", "show"),
+        ("bash", "ticklake bars show --time", "--timeframe"),
+        ("zsh", "ticklake q", "quar"),
+    ],
+)
+def test_a_shell_completes_words_behind_the_first(
+    shell: str, line: str, word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_TICKLAKE_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", line) if shell == "bash" else monkeypatch.setenv("_TYPER_COMPLETE_ARGS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    assert main.main([]) == 0
+    assert word in capsys.readouterr().out
 
 
 def test_the_quick_commands_do_not_load_the_heavy_libraries() -> None:

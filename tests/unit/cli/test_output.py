@@ -50,6 +50,16 @@ def test_a_table_in_a_pipe_keeps_one_row_on_one_line_and_numbers_whole() -> None
     assert lines == [line.rstrip() for line in lines]
 
 
+def test_in_a_table_a_time_is_text_and_a_sequence_has_no_commas() -> None:
+    row = {"ingest_ns": 1_734_358_200_000_000_001, "took_ns": 1_500, "stream_seq": 4092, "rows": 4092}
+    stream = io.StringIO()
+    show_rows([row], stream=stream)
+    assert stream.getvalue().splitlines()[1].split() == ["2024-12-16T14:10:00.000000001Z", "1,500", "4092", "4,092"]
+    stream = io.StringIO()
+    show_rows([row], Output.CSV, stream=stream)
+    assert stream.getvalue().splitlines()[1] == "1734358200000000001,1500,4092,4092"
+
+
 def test_markdown_is_a_table_whatever_the_cells_hold() -> None:
     lines = shown(Output.MARKDOWN, columns=("name", "rows")).splitlines()
     assert lines[:3] == ["| name | rows |", "| --- | --- |", "| futures.trades | 1234567 |"]

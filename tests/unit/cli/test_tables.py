@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from ticklake.cli.main import main
+from ticklake.schema.json_schema import json_schema
 from ticklake.schema.lookup import BUILTIN_TABLES, TableCatalog
 
 
@@ -36,6 +37,14 @@ def test_people_see_the_wire_name_of_the_instrument(capsys: pytest.CaptureFixtur
 def test_markdown_is_ready_for_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tables", "levels.signals", "--output", "markdown"]) == 0
     assert capsys.readouterr().out.startswith("| column | type | unit | null | wire | doc |\n")
+
+
+def test_the_schema_of_a_message_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tables", "futures.trades", "--json-schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema == json_schema(TableCatalog().get("futures.trades"))
+    assert "price" in schema["required"]
+    assert main(["tables", "--json-schema"]) == 2
 
 
 def test_a_table_that_is_not_there_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

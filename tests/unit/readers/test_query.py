@@ -57,7 +57,7 @@ def test_every_way_to_write_a_time_means_the_same(value: int | str | date | date
 
 @pytest.mark.parametrize(
     "value",
-    ["", "yesterday", "2024-13-01", "2024-12-16T25:00", "16.12.2024", "2024-12-16T00:00:00.1234567890", True],
+    ["", "yesterday", "2024-13-01", "2024-12-16T25:00", "16.12.2024", True],
 )
 def test_what_is_no_time_is_refused(value: str | bool) -> None:
     with pytest.raises(UsageError, match="is no time"):

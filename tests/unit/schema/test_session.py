@@ -8,16 +8,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from tests.unit.schema.make_session_table import FIRST, LAST, TABLE, render, sessions
 
-from ticklake.base.errors import ConfigError, UsageError
+from ticklake.base.errors import UsageError
 from ticklake.schema.session import (
     ALWAYS_OPEN,
     HOUR_NS,
     US_INDEX_FUTURES,
-    frozen_table,
-    override_table,
     previous_sessions,
     session_window,
-    session_windows,
     table_warning,
 )
 
@@ -36,7 +33,8 @@ def test_the_frozen_table_is_what_exchange_calendars_gives():
 
 def test_every_session_equals_exchange_calendars_and_the_zone_database():
     known = sessions()
-    windows = session_windows(US_INDEX_FUTURES, FIRST, LAST)
+    days = (FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1))
+    windows = [window for day in days if (window := session_window(US_INDEX_FUTURES, day))]
     assert [window.date for window in windows] == list(known)
     for window in windows:
         opens, closes = ([int(part) for part in text.split(":")] for text in known[window.date])
@@ -103,34 +101,4 @@ def test_a_day_outside_the_table_and_an_unknown_calendar_are_refused():
 def test_a_table_near_its_end_warns():
     assert table_warning(LAST - timedelta(days=60)) is None
     assert "ends in 59 days" in table_warning(LAST - timedelta(days=59))
-    assert "ended 1 days ago" in table_warning(LAST + timedelta(days=1))
-
-
-def test_overrides_close_open_shorten_and_extend():
-    text = (
-        '{"holidays": ["2026-12-08"], "sessions": ["2026-12-25", "2026-11-27"],'
-        ' "early_closes": {"2026-12-09": "12:15"}, "last": "2036-12-31"}'
-    )
-    table = override_table(text, source="x.json")
-    assert session_window(US_INDEX_FUTURES, date(2026, 12, 8), table=table) is None
-    assert session_window(US_INDEX_FUTURES, date(2026, 12, 25), table=table) is not None
-    assert not session_window(US_INDEX_FUTURES, date(2026, 11, 27), table=table).is_half_day
-    short = session_window(US_INDEX_FUTURES, date(2026, 12, 9), table=table)
-    assert short.is_half_day
-    assert short.close_ns - short.open_ns == 2.75 * HOUR_NS
-    assert session_window(US_INDEX_FUTURES, date(2036, 1, 2), table=table) is not None
-    assert frozen_table().last == LAST
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{",
-        '{"holiday": []}',
-        '{"early_closes": {"2026-12-09": "1pm"}}',
-        '{"holidays": ["2026-12-08"], "sessions": ["2026-12-08"]}',
-    ],
-)
-def test_a_wrong_override_file_is_refused_by_name(text):
-    with pytest.raises(ConfigError, match=r"x\.json"):
-        override_table(text, source="x.json")
+    assert "ended 1 day ago" in table_warning(LAST + timedelta(days=1))

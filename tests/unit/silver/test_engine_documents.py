@@ -99,7 +99,6 @@ def test_an_experiment_comes_back_as_registered_and_keeps_its_birth(tmp_path: Pa
     assert second.created_at == first.created_at
     assert register.get("e1") == second
     assert [item.id for item in register.all()] == ["e1", "e2"]
-    assert [item.id for item in register.of_version("v2")] == ["e2"]
     with pytest.raises(NotStoredError, match="'e3' is not registered"):
         register.get("e3")
 

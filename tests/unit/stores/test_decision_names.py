@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticklake.base.errors import UsageError
-from ticklake.stores.decision_time import date_text, iso_text, moment_ns
+from ticklake.base.moments import iso_text
+from ticklake.stores.decision_time import date_text, moment_ns
 from ticklake.stores.decisions import DecisionStore
 
 HOSTILE = [

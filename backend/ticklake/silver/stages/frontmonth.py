@@ -75,7 +75,7 @@ def front_month(
     if first_ns is None:
         raise NoDataError(
             f"no futures trade in the session of {session.date}, so there is no contract to build features of; "
-            "ingest or backfill the trades of that day, or leave the date out"
+            "publish the trades of that day to the service, or leave the date out"
         )
     traded = [span for index, span in enumerate(spans) if volumes[str(index)].sum() > 0]
     if not traded:

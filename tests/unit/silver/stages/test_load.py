@@ -136,7 +136,7 @@ class TestFrontMonth:
         assert row["contract"] == "ESU5"
 
     def test_a_session_without_trades_has_no_contract(self) -> None:
-        with pytest.raises(NoDataError, match=r"2025-06-03.*backfill"):
+        with pytest.raises(NoDataError, match=r"2025-06-03.*publish"):
             _load(_trades(_at(MONDAY.open_ns)))
 
 
