@@ -16,8 +16,10 @@ from ticklake.base.errors import DiskError, TickLakeError
 from ticklake.lake.batch import EncodedFile, EncodedSegment, Encoder
 from ticklake.lake.layout import part_name
 from ticklake.lake.ledger import read_ledger
+from ticklake.readers.sequences import check_lives
 from ticklake.schema.messages import MessageGroup, group_messages
 from ticklake.sink.lane import Lane
+from ticklake.sink.segment import Segment
 from ticklake.testing.clock import ManualClock
 from ticklake.testing.disk import CrashDisk, Faults, PowerCut
 
@@ -105,6 +107,61 @@ class Consumer:
         server.acked |= {message.id for message in taken}
 
 
+class ExplicitConsumer(Consumer):
+    """Acks each message for itself, as for a work queue, and knows what it holds from `Lane.seen`."""
+
+    def run(self, lane: Lane, server: ModelServer) -> None:
+        sealed: list[Segment] = []
+        if lane.incarnation.number == 0:
+            lane.new_incarnation(created_ns=1, reason="first")
+        waiting = self.in_any_order(server)
+        for at in range(0, len(waiting), GROUP):
+            self.take(lane, server, waiting[at : at + GROUP], sealed)
+            while len(sealed) > 1:
+                lane.commit(sealed.pop(0))
+            if lane.live_messages >= BATCH and (segment := lane.rotate()):
+                sealed.append(segment)
+        if segment := lane.rotate():
+            sealed.append(segment)
+        for segment in sealed:
+            lane.commit(segment)
+        lane.close()
+
+    def in_any_order(self, server: ModelServer) -> list[Message]:
+        """What is not acked. A server that lost its tail sends what it stored since in order, as at any first time."""
+        waiting = server.deliver(lambda message: True)
+        return waiting if server.gone else [*waiting[1::3], *waiting[::3], *waiting[2::3]]
+
+    def take(self, lane: Lane, server: ModelServer, taken: Sequence[Message], sealed: list[Segment]) -> None:
+        fresh: list[Message] = []
+        for message in taken:
+            held = self.is_held(lane, message)
+            if held is None:
+                self.log(lane, server, fresh)
+                fresh = []
+                after_ns = lane.position.server_ns
+                ended = lane.new_incarnation(
+                    created_ns=1, reason="sequence_reused", start_after_ns=after_ns, known_below=message.sequence
+                )
+                if ended is not None:
+                    sealed.append(ended)
+            if held:
+                server.acked.add(message.id)
+            else:
+                fresh.append(message)
+        self.log(lane, server, fresh)
+
+    def is_held(self, lane: Lane, message: Message) -> bool | None:
+        """Whether that message is durable with us; None: its sequence is, for another one."""
+        if lane.seen.is_reused(message.sequence, server_ns=message.server_ns):
+            return None
+        return lane.seen.contains(message.sequence, server_ns=message.server_ns)
+
+    def log(self, lane: Lane, server: ModelServer, fresh: Sequence[Message]) -> None:
+        if fresh:
+            self.append(lane, server, fresh)
+
+
 def group_of(lane: Lane, taken: Sequence[Message]) -> MessageGroup:
     return group_messages(
         [(b"market.model", None, b'{"id":%d}' % message.id) for message in taken],
@@ -149,6 +206,7 @@ class Mill:
     consumer: type[Consumer] = Consumer
     disk: type[CrashDisk] = CrashDisk
     stream: str = "MODEL"
+    track_seen: bool = False
     encoder: Callable[[], Encoder] = model_encoder
     ids_of: Callable[[str, bytes], list[int]] = model_ids
     images: Counter[str] = field(default_factory=Counter)
@@ -170,6 +228,7 @@ class Mill:
             encode=self.encoder(),
             clock=ManualClock(),
             salt_source=salts.randbytes,
+            track_seen=self.track_seen,
             sector_bytes=SECTOR_BYTES,
             ballast_bytes=0,
         )
@@ -289,6 +348,8 @@ def check_lake(
         return f"the books name {sorted(booked)}, the lake holds {sorted(files)}"
     if sum(entry.received for entry in entries) != len(stored):
         return "the books do not balance"
+    if problems := [str(problem) for problem in check_lives(entries)]:
+        return f"verify would accuse {problems}"
     leftovers = [path for path in disk.tree() if "/staging/" in path]
     return f"staging was not cleaned: {leftovers}" if leftovers else None
 

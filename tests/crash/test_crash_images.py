@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.crash.mill import Consumer, Message, Mill
+from tests.crash.mill import Consumer, ExplicitConsumer, Message, Mill
 
 from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.messages import MessageGroup, group_messages
@@ -37,6 +37,22 @@ def test_every_message_is_in_the_lake_once_after_any_crash_at_length(seed: int) 
     mill.rng.seed(seed)
     assert mill.explore(messages=14, cap=400, again=0.1, kills=20) is None
     assert mill.images.total() > 50_000
+
+
+def test_every_message_of_a_work_queue_is_in_the_lake_once_after_any_crash() -> None:
+    mill = Mill(consumer=ExplicitConsumer, track_seen=True)
+    assert mill.explore(cap=12, again=0.04, kills=2, every=4) is None
+    assert min(mill.images[kind] for kind in ("power", "power in recovery", "kill -9", "failed sync")) > 50
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(4))
+def test_every_message_of_a_work_queue_is_in_the_lake_once_after_any_crash_at_length(seed: int) -> None:
+    mill = Mill(consumer=ExplicitConsumer, track_seen=True)
+    mill.rng.seed(seed)
+    assert mill.explore(messages=14, cap=300, again=0.1, kills=12) is None
+    assert mill.images.total() > 20_000
 
 
 # -- the shipped encoder -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import pytest
-from tests.crash.mill import Consumer, Message, Mill, ModelServer
+from tests.crash.mill import Consumer, ExplicitConsumer, Message, Mill, ModelServer
 
 from ticklake.base.errors import DiskError
 from ticklake.lake.intent import Intent
@@ -34,6 +34,16 @@ class TrustsSequencesAlone(Consumer):
     def resume(self, lane: Lane, server: ModelServer) -> tuple[list[Message], object]:
         at = lane.position.sequence
         return server.deliver(lambda message: message.sequence > at), None
+
+
+class TrustsThePositionAlone(ExplicitConsumer):
+    def is_held(self, lane: Lane, message: Message) -> bool | None:
+        return message.sequence <= lane.position.sequence
+
+
+class TrustsSeenSequencesAlone(ExplicitConsumer):
+    def is_held(self, lane: Lane, message: Message) -> bool | None:
+        return lane.seen.contains(message.sequence, server_ns=0)
 
 
 # -- broken disks: a sync that does nothing, a rename instead of a link ----------------------------------------------
@@ -225,6 +235,11 @@ class HeaderWithoutPosition(Lane):
         return dataclasses.replace(state, position=Position(state.position.incarnation))
 
 
+class HeaderWithoutSeen(Lane):
+    def _state(self, *, duplicates: int) -> SegmentState:
+        return dataclasses.replace(super()._state(duplicates=duplicates), seen=())
+
+
 class TrustsReadableTail(Lane):
     """Opens the new segment, with the position read from the log, before the old one's rows are in the lake."""
 
@@ -274,6 +289,11 @@ class RetiresOldLogFirst(Lane):
 
 BROKEN: dict[str, Callable[[], Mill]] = {
     **{kind.__name__: (lambda kind=kind: Mill(consumer=kind)) for kind in (AcksBeforeSync, TrustsSequencesAlone)},
+    **{
+        kind.__name__: (lambda kind=kind: Mill(consumer=kind, track_seen=True))
+        for kind in (TrustsThePositionAlone, TrustsSeenSequencesAlone)
+    },
+    "HeaderWithoutSeen": lambda: Mill(lane=HeaderWithoutSeen, consumer=ExplicitConsumer, track_seen=True),
     **{
         kind.__name__: (lambda kind=kind: Mill(disk=kind))
         for kind in (

@@ -8,6 +8,7 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
+from ticklake.base.errors import NoDataError
 from ticklake.base.words import count
 from ticklake.cli.output import table_cell
 from ticklake.readers.lake import Lake, open_lake
@@ -58,7 +59,10 @@ _QUERIES = (
 
 def count_received(root: Path) -> int:
     """Messages in the lake so far, each counted once; 0 for a new folder."""
-    report = open_lake(root, tables=TableCatalog()).verify()
+    try:
+        report = open_lake(root, tables=TableCatalog()).verify()
+    except NoDataError:
+        return 0
     return sum(book.received - book.duplicates for book in report.books)
 
 

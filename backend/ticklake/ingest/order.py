@@ -156,17 +156,8 @@ def in_order(
     is_old = (facts.sequences[:good] <= after_sequence) & (facts.server_ns[:good] <= after_server_ns)
     skip = good if is_old.all() else int(is_old.argmin())
     if skip < good and facts.sequences[skip] <= after_sequence:
-        return Ordered(
-            None,
-            skip,
-            (),
-            [],
-            consumer_sequence,
-            facts.pending,
-            "sequence_reused",
-            is_reused=True,
-            reused_sequence=int(facts.sequences[skip]),
-        )
+        reused = int(facts.sequences[skip])
+        return Ordered(None, skip, (), [], consumer_sequence, facts.pending, "sequence_reused", True, reused)
     group: MessageGroup | None = None
     missing: tuple[tuple[int, int], ...] = ()
     skipped: Skipped | None = None
@@ -176,11 +167,10 @@ def in_order(
         holes, good_count = _holes(sequences, after_sequence)
         if good_count < len(sequences):
             broken, keep, sequences = "sequence_went_back", range(skip, skip + good_count), sequences[:good_count]
-        if not is_filtered:
+        if is_filtered:
+            skipped = _passed_over(holes, after_sequence if after_sequence >= 0 else int(sequences[0]) - 1)
+        else:
             missing = tuple(holes)
-        elif holes:
-            after = after_sequence if after_sequence >= 0 else int(sequences[0]) - 1
-            skipped = Skipped(after, sum(last - first + 1 for first, last in holes))
         group = build_group(taken, keep, incarnation, ingest_ns, sequences, facts.server_ns[keep.start : keep.stop])
         good = keep.stop
     return Ordered(
@@ -216,6 +206,11 @@ def _holes(sequences: Numbers, after_sequence: int) -> tuple[list[tuple[int, int
     jumps = np.flatnonzero(steps[: rising - 1] > 1).tolist()
     holes += [(int(sequences[index]) + 1, int(sequences[index + 1]) - 1) for index in jumps]
     return holes, rising
+
+
+def _passed_over(holes: list[tuple[int, int]], after: int) -> Skipped | None:
+    """The holes as what a filtered consumer passed over; None without any."""
+    return Skipped(after, sum(last - first + 1 for first, last in holes)) if holes else None
 
 
 def any_order(taken: Taken, *, incarnation: int, ingest_ns: int, is_held: Callable[[int, int], bool | None]) -> Ordered:

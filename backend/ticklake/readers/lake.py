@@ -138,6 +138,9 @@ class Lake:
             state_dir: the state folder, always on a local disk; `{data_root}/_state` when None and there is one.
             table: check the files of this table only.
             deep: decode every page too.
+
+        Raises:
+            NoDataError: there is no lake: neither a ledger nor a data file nor a log.
         """
         from ticklake.readers.verify import verify_lake  # it reads the log too
 
