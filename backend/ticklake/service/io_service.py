@@ -147,10 +147,12 @@ class IOService:
         try:
             for tier in self._tiers:
                 await tier.open()
-        except StoreUnavailableError:
-            if not self._stop.is_set():
-                raise
-            return False
+        except BaseException as error:
+            for tier in self._tiers:
+                tier.abandon()
+            if isinstance(error, StoreUnavailableError) and self._stop.is_set():
+                return False
+            raise
         finally:
             watcher.cancel()
         return True

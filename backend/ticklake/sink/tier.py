@@ -106,12 +106,8 @@ class TierWriter(ABC):
         try:
             await self._open(opened)
         except BaseException:
-            for wait in self.store_waits:
-                wait.call_off()
-            for writer, _ in opened:
-                writer.abandon()
-            self.recoveries, self.replays, self.store_waits = [], [], []
-            self.close()
+            self.writers = [writer for writer, _ in opened]
+            self.abandon()
             raise
         self.writers = [writer for writer, _ in opened]
         self.feeds = [
@@ -239,6 +235,16 @@ class TierWriter(ABC):
         """Flush now what waits. Returns at once."""
         for writer in self.writers:
             writer.flush()
+
+    def abandon(self) -> None:
+        """Let go of what `open` has opened and nobody runs. It may be opened again."""
+        for wait in self.store_waits:
+            wait.call_off()
+        for writer in self.writers:
+            writer.abandon()
+        self.writers, self.feeds = [], []
+        self.recoveries, self.replays, self.store_waits = [], [], []
+        self.close()
 
     async def start(self) -> None:
         """Open, then run in the background until `stop`."""
