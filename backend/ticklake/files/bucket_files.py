@@ -55,7 +55,7 @@ class BucketFiles:
         self._store = place.store
 
     def create(self, path: str) -> BucketFile:
-        """A new empty file. Raises FileExistsError."""
+        """A new empty file. Raises AlreadyStoredError (a FileExistsError)."""
         place = self._at(path)
         if place.is_file():
             raise AlreadyStoredError(f"{path} exists already; choose another name", path=path)
@@ -71,7 +71,7 @@ class BucketFiles:
         return memoryview(self.read(path))
 
     def size_bytes(self, path: str) -> int:
-        """Length of the file. Raises FileNotFoundError."""
+        """Length of the file, bytes. Raises FileNotFoundError."""
         return self._at(path).stat().st_size
 
     def exists(self, path: str) -> bool:
@@ -100,7 +100,7 @@ class BucketFiles:
         """Nothing: what was stored is stored."""
 
     def free_bytes(self, folder: str) -> int:
-        """More than anybody needs."""
+        """More than anybody needs, bytes."""
         return _ROOM_BYTES
 
     def _at(self, path: str) -> ObjectPath:

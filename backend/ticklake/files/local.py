@@ -55,7 +55,11 @@ class LocalAppendFile:
             os.fdatasync(self._descriptor)
 
     def truncate(self, size_bytes: int) -> None:
-        """Cut the file to `size_bytes`. Not durable before `sync`."""
+        """Cut the file to `size_bytes`. Not durable before `sync`.
+
+        Raises:
+            DiskError: never retry; the end of the file is not known.
+        """
         with _final_errors("truncate", self._path):
             os.ftruncate(self._descriptor, size_bytes)
 
@@ -67,7 +71,11 @@ class LocalAppendFile:
 
 
 class LocalFiles:
-    """Named bytes on local disks. Safe to share between threads."""
+    """Named bytes on local disks. Safe to share between threads.
+
+    Every method raises OutOfRoomError without a free descriptor, AccessRefusedError (a DiskError) where a right is
+    missing, and DiskError for any other failure of the disk, beside what is named at each.
+    """
 
     def __init__(self) -> None:
         # Folders whose own name this process has synced. An existing folder proves nothing: a process that was killed
@@ -80,8 +88,6 @@ class LocalFiles:
         Raises:
             FileExistsError: the name is taken.
             OutOfRoomError: no room, no inode or no free descriptor.
-            AccessRefusedError: we may not write there.
-            DiskError: any other failure.
         """
         with _sorted_errors("create", path):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -106,7 +112,7 @@ class LocalFiles:
             return there[:size_bytes].toreadonly()
 
     def size_bytes(self, path: str) -> int:
-        """Length of the file. Raises FileNotFoundError."""
+        """Length of the file, bytes. Raises FileNotFoundError."""
         with _sorted_errors("stat", path):
             return os.stat(path).st_size
 
@@ -146,6 +152,7 @@ class LocalFiles:
 
         Raises:
             FileExistsError: the target is taken.
+            FileNotFoundError: there is no source, or no folder for the target.
             DiskError: also when source and target lie on different disks; see `same_disk`.
         """
         with _sorted_errors("link", target):
@@ -157,7 +164,7 @@ class LocalFiles:
             os.unlink(path)
 
     def remove_folder(self, folder: str) -> None:
-        """Remove an empty folder. Not synced."""
+        """Remove an empty folder. Not synced. Raises FileNotFoundError."""
         self._durable_folders.discard(folder)
         with _sorted_errors("rmdir", folder):
             os.rmdir(folder)
@@ -181,13 +188,13 @@ class LocalFiles:
             os.close(descriptor)
 
     def free_bytes(self, folder: str) -> int:
-        """Room left for us (not for root) on the folder's disk."""
+        """Room left for us (not for root) on the folder's disk, bytes. Raises FileNotFoundError."""
         with _sorted_errors("statvfs", folder):
             room = os.statvfs(folder)
             return room.f_bavail * room.f_frsize
 
     def same_disk(self, first: str, second: str) -> bool:
-        """Whether a file in one folder can be linked into the other. Both folders exist."""
+        """Whether a file in one folder can be linked into the other. Raises FileNotFoundError: both must exist."""
         with _sorted_errors("stat", first):
             return os.stat(first).st_dev == os.stat(second).st_dev
 

@@ -27,7 +27,11 @@ class AppendFile(Protocol):
         ...
 
     def truncate(self, size_bytes: int) -> None:
-        """Cut the file. Follow with `sync`."""
+        """Cut the file. Follow with `sync`.
+
+        Raises:
+            DiskError: never retry; the end of the file is not known.
+        """
         ...
 
     def close(self) -> None:
@@ -36,13 +40,18 @@ class AppendFile(Protocol):
 
 
 class Files(Protocol):
-    """Named bytes on one disk. Names are absolute POSIX paths as `str`."""
+    """Named bytes on one disk. Names are absolute POSIX paths as `str`.
+
+    Every method raises DiskError when the disk fails or refuses us, beside what is named at each.
+    """
 
     def create(self, path: str) -> AppendFile:
         """Open a new empty file for appending (O_EXCL). The name is durable after `sync_folder` of its folder.
 
         Raises:
             FileExistsError: the name is taken.
+            FileNotFoundError: there is no such folder.
+            OutOfRoomError: nothing was made; try again when there is room.
         """
         ...
 
@@ -55,7 +64,7 @@ class Files(Protocol):
         ...
 
     def size_bytes(self, path: str) -> int:
-        """Length of the file. Raises FileNotFoundError."""
+        """Length of the file, bytes. Raises FileNotFoundError."""
         ...
 
     def exists(self, path: str) -> bool:
@@ -67,7 +76,12 @@ class Files(Protocol):
         ...
 
     def make_folder(self, folder: str) -> None:
-        """Create the folder and its parents; every new entry is durable when this returns."""
+        """Create the folder and its parents; every new entry is durable when this returns.
+
+        Raises:
+            FileExistsError: a file has one of the names.
+            OutOfRoomError: try again when there is room.
+        """
         ...
 
     def link(self, source: str, target: str) -> None:
@@ -75,6 +89,8 @@ class Files(Protocol):
 
         Raises:
             FileExistsError: the target is taken.
+            FileNotFoundError: there is no source, or no folder for the target.
+            OutOfRoomError: nothing was linked; try again when there is room.
         """
         ...
 
@@ -96,5 +112,5 @@ class Files(Protocol):
         ...
 
     def free_bytes(self, folder: str) -> int:
-        """Room left for us on the folder's disk."""
+        """Room left for us on the folder's disk, bytes."""
         ...

@@ -117,6 +117,7 @@ def decide_retirement(
     """Make the decision durable. Nothing is unlinked yet. One process at a time: the caller holds a lock.
 
     Raises:
+        CorruptError: an earlier decision cannot be read.
         OutOfRoomError: nothing was decided.
         DiskError: stop.
     """
@@ -133,7 +134,7 @@ def finish_retirement(files: Files, data_root: str, retirement: Retirement) -> d
         path -> why it stays, for files that are no longer those of the decision; with one of them it is not finished.
 
     Raises:
-        DiskError: stop; the next call goes on.
+        OutOfRoomError, DiskError: stop; the next call goes on.
     """
     kept: dict[str, str] = {}
     own = f"{data_root}/{RETIRED_FOLDER}"

@@ -57,14 +57,15 @@ class WALManager:
 
         Args:
             folder: made when missing.
-            segment_bytes_max: a segment that has grown beyond it is followed by a new one.
+            segment_bytes_max: a segment that has grown so long, in bytes, is followed by a new one.
             files: the disk; a real one when left out, and then the folder is locked.
             clock: stamps groups and the lock.
             salt_source: gives n random bytes.
-            sector_bytes: what the disk writes as a whole.
+            sector_bytes: what the disk writes as a whole, in bytes.
 
         Raises:
             RetryableError: another process has the folder.
+            ConfigError: we may not write into the folder.
             WalCorruptError: bytes that were flushed are bad or gone.
             OutOfRoomError: try again when there is room.
             DiskError: stop.
@@ -138,7 +139,7 @@ class WALManager:
         return (event for _, event in self.replay_numbered())
 
     def replay_numbered(self) -> Iterator[tuple[int, Event]]:
-        """Like `replay`, each event with its number: what `truncate` takes."""
+        """Like `replay`, each event with its number: what `truncate` takes. Raises as `replay`."""
         after, until = self._truncated, self._last_flushed
         segments = read_log(self._files, self._folder, is_kept=self._ends.__contains__)
         while (segment := self._next_of(segments)) is not None:
