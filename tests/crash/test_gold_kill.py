@@ -72,7 +72,7 @@ def test_a_killed_promotion_leaves_no_half_version(tmp_path: Path) -> None:
     kill_promotions(tmp_path, kills=6, seed=1)
 
 
-@pytest.mark.nightly
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_fifty_killed_promotions_leave_no_half_version(tmp_path: Path, seed: int) -> None:
     assert kill_promotions(tmp_path, kills=10, seed=seed) < 10

@@ -107,17 +107,21 @@ async def test_leaders_that_step_down_and_die_under_load_cost_nothing(tmp_path: 
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(publisher.run(), name="publisher")
-                await go_on("before anything happens")
-                for subject in (*STEP_DOWNS, *STEP_DOWNS):
-                    await step_down(admin, jetstream, subject)
-                    await go_on(f"after {subject}")
-                dying = servers[(await admin.jetstream(timeout=30).stream_info(STREAM)).cluster.leader]
-                await asyncio.to_thread(dying.kill)
-                await go_on("without the leader")
-                await asyncio.to_thread(dying.start)
-                await step_down(admin, jetstream, STEP_DOWNS[1])  # the others caught up only if this one works again
-                await go_on("with all three again")
-                publisher.stop()
+                try:
+                    await go_on("before anything happens")
+                    for subject in (*STEP_DOWNS, *STEP_DOWNS):
+                        await step_down(admin, jetstream, subject)
+                        await go_on(f"after {subject}")
+                    dying = servers[(await admin.jetstream(timeout=30).stream_info(STREAM)).cluster.leader]
+                    await asyncio.to_thread(dying.kill)
+                    await go_on("without the leader")
+                    await asyncio.to_thread(dying.start)
+                    await step_down(
+                        admin, jetstream, STEP_DOWNS[1]
+                    )  # the others caught up only if this one works again
+                    await go_on("with all three again")
+                finally:
+                    publisher.stop()
             state = (await admin.jetstream(timeout=30).stream_info(STREAM)).state
             await until(lambda: writer.lane.position.sequence == state.last_seq, "we reached the end of the stream")
             assert writer.lane.incarnation.number == 1, "it is one life of the stream, whoever leads it"
