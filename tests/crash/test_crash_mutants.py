@@ -17,6 +17,7 @@ from ticklake.lake.intent import Intent
 from ticklake.lake.publish import Publisher
 from ticklake.sink.lane import Lane
 from ticklake.sink.progress import Progress
+from ticklake.sink.recovery import Replay
 from ticklake.testing.disk import CrashDisk, CrashFile, _Folder
 from ticklake.wal.log import Wal, retire, scan_log
 from ticklake.wal.state import Position, SegmentState
@@ -155,9 +156,9 @@ class _Patched(Lane):
 
     publisher: type[Publisher] = Publisher
 
-    def _recover(self) -> None:
+    def _recover(self, replay: Replay) -> None:
         self._publisher.__class__ = self.publisher
-        super()._recover()
+        super()._recover(replay)
 
 
 class _RetiresLogBeforeDecision(Publisher):
@@ -243,7 +244,7 @@ class HeaderWithoutSeen(Lane):
 class TrustsReadableTail(Lane):
     """Opens the new segment, with the position read from the log, before the old one's rows are in the lake."""
 
-    def _recover(self) -> None:
+    def _recover(self, replay: Replay) -> None:
         progress = Progress()
         logged = list(scan_log(self._files, self._log_folder))
         for segment in logged:
@@ -265,13 +266,13 @@ class TrustsReadableTail(Lane):
                 sector_bytes=self._sector_bytes,
             )
             early.abandon()
-        super()._recover()
+        super()._recover(replay)
 
 
 class RetiresOldLogFirst(Lane):
     """Removes the old segments before the new one with their position is durable."""
 
-    def _recover(self) -> None:
+    def _recover(self, replay: Replay) -> None:
         plain = Wal.open
 
         def late(*args: object, **kwargs: object) -> Wal:
@@ -282,7 +283,7 @@ class RetiresOldLogFirst(Lane):
 
         Wal.open = late  # type: ignore[method-assign,assignment]
         try:
-            super()._recover()
+            super()._recover(replay)
         finally:
             Wal.open = plain  # type: ignore[method-assign]
 

@@ -63,7 +63,8 @@ def find_place(data: str | None = None, state: Path | None = None, *, make: bool
         check_folder(root, is_option=data is not None)
         if not make and not root.is_dir():
             raise NoDataError(
-                f"no lake at {root}; check --data or TICKLAKE_DATA_ROOT, or make one with `ticklake serve`"
+                f"no lake at {root}; check --data or TICKLAKE_DATA_ROOT, mount the volume, or make a lake with "
+                "`ticklake serve`"
             )
     return LakePlace(root, settings.state_dir)
 

@@ -21,6 +21,7 @@ _REQUEST_BYTES_MAX = 2 * _WINDOW_BYTES  # holds while sizes are not known yet; a
 
 _HEARTBEAT, _NO_MESSAGES, _TIMEOUT, _CONFLICT = 100, 404, 408, 409
 _TOO_BIG = "Message Size Exceeds MaxBytes"
+_COMPLETED = "Batch Completed"  # all messages of the request came, and bytes of it were left
 
 
 class PullSession:
@@ -83,9 +84,9 @@ class PullSession:
             code, text, pending = parse_status(header)
             if code == _HEARTBEAT:
                 continue
-            is_too_big = code == _CONFLICT and text == _TOO_BIG  # for what is left of the request, or for all of it
-            self._is_next_too_big = self._is_next_too_big or is_too_big
-            if code in (_NO_MESSAGES, _TIMEOUT) or is_too_big:
+            if code == _CONFLICT and text == _TOO_BIG:  # for what is left of the request, or for all of it
+                self._is_next_too_big = True
+            if code in (_NO_MESSAGES, _TIMEOUT) or (code == _CONFLICT and text in (_TOO_BIG, _COMPLETED)):
                 self.asked = max(0, self.asked - (pending if pending is not None else self.asked))
             else:
                 broken = f"{code} {text}".strip()

@@ -137,6 +137,10 @@ class FakeJetStream:
         for _, intake in self._subscriptions.values():
             intake.arrived.set()
 
+    def pending_acks(self, stream: str) -> int:
+        """Messages delivered and not acked."""
+        return sum(len(consumer.pending) for consumer in self._streams[stream].consumers.values())
+
     # --- Wire ---------------------------------------------------------------------------------------------------------
 
     async def wait_connected(self, timeout_s: float) -> bool:

@@ -129,6 +129,19 @@ async def test_a_message_that_is_larger_than_a_request_may_bring_is_asked_for_al
     assert len(wire.batches) == 3
 
 
+async def test_a_request_that_brought_all_its_messages_is_no_fault() -> None:
+    pull, wire, intake = session()
+    await pull.top_up()
+    pull.received(wire.batches[0], 1_000)
+    intake.add(
+        b"_I.x.1",
+        b"",
+        b"NATS/1.0 409 Batch Completed\r\nNats-Pending-Messages: 0\r\nNats-Pending-Bytes: 33000000\r\n\r\n",
+        b"",
+    )
+    assert (pull.read_statuses(), pull.asked) == (None, 0)
+
+
 @pytest.mark.parametrize(
     "header", [b"NATS/1.0 409 Consumer Deleted\r\n\r\n", b"NATS/1.0 503\r\n\r\n", b"", b"rubbish", b"NATS/1.0 999 Odd"]
 )
