@@ -205,7 +205,8 @@ class Intake:
         self.messages -= count
         if not self.messages:
             self.payload_bytes = 0
-            self.arrived.clear()
+            if not self.statuses:  # an answer that came with the last messages must not wait for the next frame
+                self.arrived.clear()
         else:
             payload_bytes = sum(map(_payload_bytes, parts))
             self.payload_bytes -= payload_bytes

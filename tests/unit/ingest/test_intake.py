@@ -67,3 +67,15 @@ def test_what_arrives_rings_and_a_full_take_stops_the_bell() -> None:
     assert intake.arrived.is_set(), "one more waits"
     intake.take()
     assert not intake.arrived.is_set()
+
+
+def test_an_answer_that_came_with_the_last_messages_keeps_the_bell_ringing() -> None:
+    intake = Intake(inbox_prefix=b"_I.x")
+    intake.add(b"market.a", b"$JS.ACK", None, b"1")
+    intake.add(b"_I.x.1", b"", b"NATS/1.0 409 Message Size Exceeds MaxBytes\r\n\r\n", b"")
+    assert len(intake.take()) == 1
+    assert intake.arrived.is_set()
+    intake.take_statuses()
+    intake.add(b"market.a", b"$JS.ACK", None, b"2")
+    intake.take()
+    assert not intake.arrived.is_set()
