@@ -18,6 +18,7 @@ per variant, and no packing of cuts into fewer rebuilds is sound. What can be sa
   those of long reach meet every minute or two. What is more than an hour older than the session is context of the
   first input alone: an eighth of that share is kept of it, and none of the others. X is fixed before the future is
   tampered with, so the claim covers it. `density_for` says how thin.
+* Other frames than the events (`others`) are tried at the last cut of a session, whose past is the longest.
 * One rebuild with all rows before an early cut is compared with the published events (`certify_published`).
 
 **Which cuts.** Drawn with a seed, one from each of K equally filled stretches of the events in time. Every other cut
@@ -36,7 +37,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Final
 
 import polars as pl
@@ -115,6 +116,7 @@ def certify(
     key: Sequence[str] = ("event_id",),
     time: str = "ts_event_ns",
     others: Sequence[Watched] = (),
+    whole: Run | None = None,
     times: Mapping[str, str] = NO_TIMES,
     cuts: int = CUTS,
     seed: int = 0,
@@ -132,7 +134,8 @@ def certify(
         features: its columns that are compared.
         key: its columns that tell events apart.
         time: its column of event time, ns UTC.
-        others: more frames of the pipeline that must not know the future either.
+        others: more frames that must not know the future either; they are tried at the last cut.
+        whole: the pipeline that gives them, too; `run` when None.
         times: input frame -> the column that says when a row was known; where left out as in `tamper.time_of`.
         cuts: how many cuts to draw; fewer when there are fewer events.
         seed: of the draw.
@@ -150,7 +153,8 @@ def certify(
     """
     started_s = timer.perf_counter()
     first = Watched(primary, tuple(features), tuple(key), time)
-    judge = _Judge(run, str(session.date), (first, *others))
+    judge = _Judge(run, str(session.date), (first,))
+    all_judge = _Judge(whole or run, str(session.date), (first, *others))
     draw = random.Random(f"{seed}:{session.date}")  # noqa: S311 - a draw, not a secret
     recent = inputs if density >= 1 else _recent(inputs, session, times)
     published = None if built is None else judge.checked(built.lazy(), first)
@@ -158,15 +162,16 @@ def certify(
     known = published if published is not None else judge.rows(Futures(thin(), times).truth())[primary]
     targets = _strata(_moments(known, time), cuts, draw)
     futures = Futures(thin(targets), times)
-    truth = judge.rows(futures.truth())
-    plan = [
-        partial(judge.try_cut, truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
-        for cut_ns in _cut_times(_moments(truth[primary], time), targets, draw)
-        for variant in Variant
-    ]
+    truth = all_judge.rows(futures.truth())
+    found = _cut_times(_moments(truth[primary], time), targets, draw)
+
+    def trial(cut_ns: int, variant: Variant) -> tuple[Trial, list[Violation]]:
+        which = all_judge if cut_ns == found[-1] else judge
+        return which.try_cut(truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
+
     with ThreadPoolExecutor(threads or min(_THREADS, pl.thread_pool_size())) as pool:
-        outcomes = list(pool.map(lambda trial: trial(), plan))
-    return judge.summed_up(outcomes, timer.perf_counter() - started_s)
+        outcomes = list(pool.map(trial, *zip(*product(found, Variant), strict=True))) if found else []
+    return all_judge.summed_up(outcomes, timer.perf_counter() - started_s)
 
 
 def certify_published(

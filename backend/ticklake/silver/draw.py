@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -130,12 +131,13 @@ def certify_date(
     session = session_window(recipe.manifest.calendar, date.fromisoformat(day))
     if session is None:
         raise CheckFailedError(f"{day} was built and has no session now; the calendar changed, build again")
-    pipeline = feature_pipeline(recipe.pipeline, recipe.parameters, tuple(OUTPUTS) if cuts else (PRIMARY,))
+    whole = feature_pipeline(recipe.pipeline, recipe.parameters)
+    pipeline = feature_pipeline(recipe.pipeline, recipe.parameters, (PRIMARY,))
 
-    def run(frames: Frames) -> Frames:
-        return run_pipeline(pipeline, frames, recipe.parameters, session)
+    def run(frames: Frames, stages: Pipeline = pipeline) -> Frames:
+        return run_pipeline(stages, frames, recipe.parameters, session)
 
-    first, *others = _watched(pipeline, recipe.parameters)
+    first, *others = _watched(whole, recipe.parameters)
     how: dict[str, Any] = {
         "primary": PRIMARY,
         "features": first.features,
@@ -146,7 +148,8 @@ def certify_date(
         inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
         built = scan_files([place_of(signals)]).collect()
         if cuts:
-            certificate = certify(run, inputs, session, others=others, cuts=cuts, density=density, built=built, **how)
+            how |= {"others": others, "whole": partial(run, stages=whole), "density": density, "built": built}
+            certificate = certify(run, inputs, session, cuts=cuts, **how)
         else:
             certificate = certify_published(run, inputs, session, built, **how)
     except CorruptError as error:
