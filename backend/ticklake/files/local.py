@@ -14,9 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ticklake.base.errors import DiskError
-from ticklake.files.os_errors import final_errors as _final_errors
-from ticklake.files.os_errors import sorted_errors as _sorted_errors
-from ticklake.files.os_errors import write_errors
+from ticklake.files.os_errors import final_errors, sorted_errors, write_errors
 
 FILE_MODE = 0o640  # readable by the group (researchers), by nobody else
 FOLDER_MODE = 0o750
@@ -51,7 +49,7 @@ class LocalAppendFile:
         Raises:
             DiskError: never retry; what was written may be gone.
         """
-        with _final_errors("fdatasync", self._path):
+        with final_errors("fdatasync", self._path):
             os.fdatasync(self._descriptor)
 
     def truncate(self, size_bytes: int) -> None:
@@ -60,7 +58,7 @@ class LocalAppendFile:
         Raises:
             DiskError: never retry; the end of the file is not known.
         """
-        with _final_errors("truncate", self._path):
+        with final_errors("truncate", self._path):
             os.ftruncate(self._descriptor, size_bytes)
 
     def close(self) -> None:
@@ -89,13 +87,13 @@ class LocalFiles:
             FileExistsError: the name is taken.
             OutOfRoomError: no room, no inode or no free descriptor.
         """
-        with _sorted_errors("create", path):
+        with sorted_errors("create", path):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             return LocalAppendFile(path, os.open(path, flags, FILE_MODE))
 
     def read(self, path: str, first_bytes: int = -1) -> bytes:
         """All bytes of the file, or only the first so many. Raises FileNotFoundError."""
-        with _sorted_errors("read", path), open(path, "rb") as file:
+        with sorted_errors("read", path), open(path, "rb") as file:
             return file.read(first_bytes)
 
     def load(self, path: str) -> memoryview:
@@ -103,7 +101,7 @@ class LocalFiles:
 
         Memory and not the file itself mapped: an error of the disk is then an error here, and no signal later.
         """
-        with _sorted_errors("read", path), open(path, "rb", buffering=0) as file:
+        with sorted_errors("read", path), open(path, "rb", buffering=0) as file:
             content = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
             there = content.data
             size_bytes = 0
@@ -113,7 +111,7 @@ class LocalFiles:
 
     def size_bytes(self, path: str) -> int:
         """Length of the file, bytes. Raises FileNotFoundError."""
-        with _sorted_errors("stat", path):
+        with sorted_errors("stat", path):
             return os.stat(path).st_size
 
     def exists(self, path: str) -> bool:
@@ -123,7 +121,7 @@ class LocalFiles:
     def list(self, folder: str) -> list[str]:
         """Names in a folder, sorted; empty when the folder is missing."""
         try:
-            with _sorted_errors("list", folder):
+            with sorted_errors("list", folder):
                 return sorted(os.listdir(folder))
         except FileNotFoundError:
             return []
@@ -138,7 +136,7 @@ class LocalFiles:
         if os.path.isdir(folder) and not os.access(parent, os.W_OK):
             return  # not ours to have made
         self.make_folder(parent)
-        with _sorted_errors("mkdir", folder):
+        with sorted_errors("mkdir", folder):
             try:
                 os.mkdir(folder, FOLDER_MODE)
             except FileExistsError:
@@ -155,18 +153,18 @@ class LocalFiles:
             FileNotFoundError: there is no source, or no folder for the target.
             DiskError: also when source and target lie on different disks; see `same_disk`.
         """
-        with _sorted_errors("link", target):
+        with sorted_errors("link", target):
             os.link(source, target, follow_symlinks=False)
 
     def unlink(self, path: str) -> None:
         """Remove a name. Raises FileNotFoundError."""
-        with _sorted_errors("unlink", path):
+        with sorted_errors("unlink", path):
             os.unlink(path)
 
     def remove_folder(self, folder: str) -> None:
         """Remove an empty folder. Not synced. Raises FileNotFoundError."""
         self._durable_folders.discard(folder)
-        with _sorted_errors("rmdir", folder):
+        with sorted_errors("rmdir", folder):
             os.rmdir(folder)
 
     def sync_folder(self, folder: str) -> None:
@@ -176,26 +174,26 @@ class LocalFiles:
             OutOfRoomError: no free descriptor; nothing was synced, and nothing is lost by trying again.
             DiskError: never retry.
         """
-        with _sorted_errors("open", folder):
+        with sorted_errors("open", folder):
             try:
                 descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except FileNotFoundError as error:
                 raise DiskError(f"fsync {folder}: it is gone; see who removed it, then start again") from error
         try:
-            with _final_errors("fsync", folder):
+            with final_errors("fsync", folder):
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
     def free_bytes(self, folder: str) -> int:
         """Room left for us (not for root) on the folder's disk, bytes. Raises FileNotFoundError."""
-        with _sorted_errors("statvfs", folder):
+        with sorted_errors("statvfs", folder):
             room = os.statvfs(folder)
             return room.f_bavail * room.f_frsize
 
     def same_disk(self, first: str, second: str) -> bool:
         """Whether a file in one folder can be linked into the other. Raises FileNotFoundError: both must exist."""
-        with _sorted_errors("stat", first):
+        with sorted_errors("stat", first):
             return os.stat(first).st_dev == os.stat(second).st_dev
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ticklake.base.errors import CorruptError
 from ticklake.files.protocol import Files
+from ticklake.files.synced import write_synced
 from ticklake.wal.chain import REPAIRED, chain_faults, half_repaired
 from ticklake.wal.frame import Frame, Kind, Range, decode_frame, encode_close, encode_group, is_body_whole
 from ticklake.wal.header import SegmentHeader, encode_header
@@ -238,14 +239,14 @@ def _keep_copy(files: Files, folder: str, path: str, content: bytes) -> str:
             return copy  # from a repair that was cut short
         times += 1
         copy = f"{path}{_BROKEN}{times}"
-    _write(files, copy, content)
+    write_synced(files, copy, content)
     files.sync_folder(folder)
     return copy
 
 
 def _put_in_place(files: Files, folder: str, path: str, content: bytes) -> None:
     """Replace a segment. A crash leaves the old one, or the new one under its second name; see `_finish_earlier`."""
-    _write(files, path + REPAIRED, content)
+    write_synced(files, path + REPAIRED, content)
     files.sync_folder(folder)
     files.unlink(path)
     files.sync_folder(folder)
@@ -263,15 +264,6 @@ def _finish_earlier(files: Files, folder: str) -> None:
             files.sync_folder(folder)
         files.unlink(path + REPAIRED)
         files.sync_folder(folder)
-
-
-def _write(files: Files, path: str, content: bytes) -> None:
-    file = files.create(path)
-    try:
-        file.write([content])
-        file.sync()
-    finally:
-        file.close()
 
 
 def _verdict(segment: LoggedSegment, missing: str) -> SegmentVerdict:
