@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
@@ -55,23 +56,30 @@ def choose_front_month(trades: pl.DataFrame, *, day: date, symbol: str, metric: 
         NoDataError: there is no trade to choose by.
     """
     amount = pl.col("size").cast(pl.Int64).sum() if metric == "volume" else pl.len().cast(pl.Int64)
-    ranked = (
-        trades.group_by("contract").agg(amount.alias("amount")).sort(["amount", "contract"], descending=[True, False])
-    )
-    if ranked.is_empty():
+    amounts = trades.group_by("contract").agg(amount.alias("amount"))
+    return rank_contracts(dict(amounts.iter_rows()), day=day, symbol=symbol, metric=metric)
+
+
+def rank_contracts(amounts: Mapping[str, int], *, day: date, symbol: str, metric: Metric) -> FrontMonth:
+    """The choice by what each contract traded. A tie goes to the contract whose name sorts first.
+
+    Raises:
+        NoDataError: there is nothing to choose by.
+    """
+    if not amounts:
         raise NoDataError(
             f"no trades of {symbol} on {day}, so its front month is unknown; "
             "name a specific_contract or read with front_month_only=False"
         )
-    shares = ranked["amount"] / ranked["amount"].sum()
-    second = ranked.height > 1
+    total = sum(amounts.values()) or 1  # trades of size 0 are no volume
+    first, *others = sorted(amounts, key=lambda contract: (-amounts[contract], contract))
     return FrontMonth(
         date=day,
         symbol=symbol,
-        contract=ranked["contract"][0],
+        contract=first,
         metric=metric,
-        dominance_ratio=float(shares[0]),
-        contracts=ranked.height,
-        runner_up=ranked["contract"][1] if second else None,
-        runner_up_ratio=float(shares[1]) if second else 0.0,
+        dominance_ratio=amounts[first] / total,
+        contracts=len(amounts),
+        runner_up=others[0] if others else None,
+        runner_up_ratio=amounts[others[0]] / total if others else 0.0,
     )

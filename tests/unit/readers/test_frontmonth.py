@@ -48,3 +48,8 @@ def test_volume_does_not_overflow_the_type_of_size() -> None:
 def test_without_trades_there_is_no_front_month() -> None:
     with pytest.raises(NoDataError, match="front_month_only=False"):
         choose_front_month(_trades(), day=DAY, symbol="ES", metric="volume")
+
+
+def test_trades_without_any_size_are_no_volume():
+    chosen = choose_front_month(_trades(("ESZ4", 0), ("ESH5", 0)), day=DAY, symbol="ES", metric="volume")
+    assert (chosen.contract, chosen.dominance_ratio, chosen.runner_up_ratio) == ("ESH5", 0.0, 0.0)

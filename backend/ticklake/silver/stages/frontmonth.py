@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from ticklake.base.errors import NoDataError
-from ticklake.readers.frontmonth import FrontMonth, choose_front_month
+from ticklake.readers.frontmonth import FrontMonth, rank_contracts
 from ticklake.schema.session import previous_sessions
 from ticklake.silver.stage import ColumnSpec, Role
 
@@ -71,13 +71,13 @@ def front_month(
     spans = [_Span("previous_session", one.start_ns, one.end_ns, session.start_ns) for one in earlier]
     spans.append(_Span("before_open", session.start_ns, session.open_ns, session.open_ns))
     volumes = _volumes(trades, session, spans)
-    first_ns = volumes.select(pl.col(_FIRST_NS).min()).item()
+    first_ns = min((first for first in volumes[_FIRST_NS] if first is not None), default=None)
     if first_ns is None:
         raise NoDataError(
             f"no futures trade in the session of {session.date}, so there is no contract to build features of; "
             "publish the trades of that day to the service, or leave the date out"
         )
-    traded = [span for index, span in enumerate(spans) if volumes[str(index)].sum() > 0]
+    traded = [span for index, span in enumerate(spans) if any(volumes[str(index)])]
     if not traded:
         end_ns = first_ns + first_trades_s * 10**9
         spans = traded = [_Span("first_trades", first_ns, end_ns, end_ns)]
@@ -99,8 +99,8 @@ def front_month(
     return pl.DataFrame({name: [value] for name, value in row.items()}, schema={c.name: c.dtype for c in COLUMNS})
 
 
-def _volumes(trades: pl.LazyFrame, session: SessionWindow, spans: Sequence[_Span]) -> pl.DataFrame:
-    """Contracts traded per contract, one column per span, named by its number; and its first trade of the session.
+def _volumes(trades: pl.LazyFrame, session: SessionWindow, spans: Sequence[_Span]) -> dict[str, list[Any]]:
+    """Of each contract: what it traded in each span, named by its number; and its first trade of the session.
 
     Integers, so the same in any order of rows.
     """
@@ -109,17 +109,17 @@ def _volumes(trades: pl.LazyFrame, session: SessionWindow, spans: Sequence[_Span
     def inside(start_ns: int, end_ns: int) -> pl.Expr:
         return time_ns.is_between(start_ns, end_ns, closed="left")
 
-    return (
+    volumes = (
         trades.group_by("contract")
         .agg(
             time_ns.filter(inside(session.start_ns, session.end_ns)).min().alias(_FIRST_NS),
             *(size.filter(inside(span.start_ns, span.end_ns)).sum().alias(str(n)) for n, span in enumerate(spans)),
         )
-        .sort("contract")
         .collect()
     )
+    return volumes.to_dict(as_series=False)
 
 
-def _leader(volumes: pl.DataFrame, index: int, session: SessionWindow) -> FrontMonth:
-    sizes = volumes.select("contract", size=str(index)).filter(pl.col("size") > 0)
-    return choose_front_month(sizes, day=session.date, symbol="futures", metric="volume")
+def _leader(volumes: Mapping[str, list[Any]], index: int, session: SessionWindow) -> FrontMonth:
+    sizes = {name: size for name, size in zip(volumes["contract"], volumes[str(index)], strict=True) if size}
+    return rank_contracts(sizes, day=session.date, symbol="futures", metric="volume")
