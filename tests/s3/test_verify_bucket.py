@@ -12,6 +12,7 @@ from tests.integration.real_lake import RealLake, wire_trade
 from tests.integration.small_lake import TABLES, SmallLake, at, trade
 from tests.s3.uploaded import upload
 
+from ticklake.base.errors import NoDataError
 from ticklake.files.object_path import ObjectPath
 from ticklake.readers.report import VerifyReport
 from ticklake.readers.verify import verify_lake
@@ -51,10 +52,9 @@ def test_the_report_is_that_of_the_same_lake_on_a_disk(
     assert ours.files == (4 if table is None else 3)
 
 
-def test_an_empty_bucket_is_ok(bucket: ObjectPath) -> None:
-    report = _verify(bucket)
-    assert report.is_ok
-    assert (report.books, report.files) == ((), 0)
+def test_in_an_empty_bucket_is_no_lake(bucket: ObjectPath) -> None:
+    with pytest.raises(NoDataError, match=f"no lake at {bucket}"):
+        _verify(bucket)
 
 
 def test_the_bytes_are_read_only_when_asked(small: SmallLake, bucket: ObjectPath) -> None:

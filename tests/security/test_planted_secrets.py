@@ -207,9 +207,11 @@ def test_settings_that_are_wrong_are_named_without_their_values(evidence: Eviden
 
 def test_an_error_nobody_expected_shows_its_traceback_and_no_secret(evidence: Evidence) -> None:
     code = (
-        "import sys, ticklake.cli.main as main, ticklake.ingest.bus as bus\n"
+        "import sys, ticklake.cli.main as main\n"
+        "from ticklake.ingest import bus, connection\n"
         "async def broken(self):\n"
-        "    options = bus.connect_options(self._settings, bus.Callbacks(*[None] * 4), name='x')\n"
+        "    callbacks = connection.Callbacks(*[None] * 4)\n"
+        "    options = connection.connect_options(self._settings, callbacks, name='x')\n"
         "    raise ValueError('options ' + str(len(options)))\n"
         "bus.NatsBus.connect = broken\n"
         "sys.argv = ['ticklake', 'serve', '--http-port', '0']\n"
