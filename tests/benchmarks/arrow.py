@@ -27,7 +27,7 @@ from ticklake.base.logs import set_up_logs
 from ticklake.base.metrics import Metrics
 from ticklake.cli.loop import new_event_loop
 from ticklake.lake import parquet
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup, Skipped, group_messages
 from ticklake.sink.policy import FlushPolicy, FlushRule
 from ticklake.sink.writer import LaneWriter
 from ticklake.testing.nats_config import ServerOptions, SyncMode
@@ -107,6 +107,7 @@ class _Batch:
     group: MessageGroup | None
     duplicates: int = 0
     missing: tuple[tuple[int, int], ...] = ()
+    skipped: Skipped | None = None
 
 
 async def _sink(payloads: list[bytes], folder: Path) -> dict[str, float]:
