@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -98,11 +99,9 @@ class CoreFeed:
 
     async def _take_until_changed(self, generation: int) -> None:
         while not self._is_closing and self._wire.generation == generation:
-            try:
+            with suppress(TimeoutError):  # then it is time to look whether the connection changed
                 async with asyncio.timeout(_LOOK_S):
                     await self._intake.arrived.wait()
-            except TimeoutError:
-                pass  # look whether the connection changed
             self._intake.arrived.clear()
             await self._log_waiting()
             if self._intake.dropped > self._counted:

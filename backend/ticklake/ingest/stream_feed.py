@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -255,11 +256,9 @@ class StreamFeed:
         """Wait for a wake or for the end of our patience; whether it has ended. The server hears that we are at it."""
         await self._acks.renew()
         limits_s = (session.patience_s(), self._acks.renew_in_s, SILENCE_S)
-        try:
+        with suppress(TimeoutError):  # then it is time to look again
             async with asyncio.timeout(min(limit_s for limit_s in limits_s if limit_s is not None)):
                 await intake.arrived.wait()
-        except TimeoutError:
-            pass  # time to look again
         return session.patience_s() == 0.0
 
     async def _ask(self, session: PullSession) -> None:

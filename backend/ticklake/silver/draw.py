@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from ticklake.base.errors import CheckFailedError, CorruptError
+from ticklake.base.errors import CheckFailedError, CorruptError, UsageError
 from ticklake.files.engines import scan_files
 from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
@@ -19,6 +19,7 @@ from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.session import session_window
 from ticklake.silver.causality import Watched, certify, certify_published, density_for, share_cuts
 from ticklake.silver.certificate import Certificate, merge_certificates
+from ticklake.silver.checks import ORDER
 from ticklake.silver.crew import Crew
 from ticklake.silver.feature_run import feature_pipeline
 from ticklake.silver.folder import VersionFolder
@@ -162,13 +163,22 @@ def certify_date(
 
 
 def _watched(pipeline: Pipeline, parameters: Parameters) -> list[Watched]:
-    """The frames with features, that of the events first."""
+    """The frames with features, that of the events first.
+
+    Raises:
+        UsageError: rows of a frame cannot be told apart or have no time.
+    """
     given = columns_given(pipeline, parameters)
     found = []
     for frame in (frame for frame in OUTPUTS if frame in given):
         features, key = (
             tuple(spec.name for spec in given[frame].values() if spec.role is role) for role in (Role.FEATURE, Role.KEY)
         )
-        if features or frame == PRIMARY:
+        if frame == PRIMARY or features:
             found.append(Watched(frame, features, key))
+        if frame != PRIMARY and features and (not key or ORDER not in given[frame]):
+            raise UsageError(
+                f"frame {frame!r} has features and no key or no {ORDER}: the certificate cannot compare its rows; "
+                "declare both"
+            )
     return found

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from statistics import median
 from typing import TypeVar
@@ -292,11 +293,9 @@ class LaneWriter:
                 await self._seal(self.lane.rotate)
                 continue
             self._changed.clear()
-            try:
+            with suppress(TimeoutError):  # the timer is the other way to get due
                 async with asyncio.timeout(due_in_s or None):  # due while a commit runs: the batch grows meanwhile
                     await self._changed.wait()
-            except TimeoutError:
-                pass  # the timer is the other way to get due
 
     async def _seal(self, seal: Callable[[], Segment | None]) -> None:
         """Seal the open segment on the log thread. It is encoded at once, and committed behind the one before."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,7 @@ from ticklake.base.errors import UsageError
 from ticklake.testing.held_ports import HeldPorts
 
 
-class ChildProcess:
+class ChildProcess(ABC):
     """A server from `start` to `stop`, in its own session: Ctrl-C on the terminal reaches the caller only.
 
     A subclass names itself and defines `start`, which fills `_process`.
@@ -40,9 +41,9 @@ class ChildProcess:
         """Whether the process lives; a paused one does."""
         return self._process is not None and self._process.poll() is None
 
+    @abstractmethod
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        raise NotImplementedError
 
     def stop(self, *, timeout_s: float = 15.0) -> None:
         """Shut down in good order, killing after `timeout_s`; then remove the folder if it is ours. Safe to repeat."""

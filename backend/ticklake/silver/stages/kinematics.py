@@ -132,7 +132,7 @@ def _fitted(x: Floats, y: Floats, known: Bools) -> Floats:
     Some events at a time, so that what it keeps on the way fits into the processor's cache.
     """
     found = np.empty((DEGREE, x.shape[0]))
-    at_once = max(1, _POINTS_AT_ONCE // x.shape[1])
+    at_once = max(1, _POINTS_AT_ONCE // max(1, x.shape[1]))
     for first in range(0, x.shape[0], at_once):
         some = slice(first, first + at_once)
         found[:, some] = fit_derivatives(*_by_points(x[some], y[some], known[some]))

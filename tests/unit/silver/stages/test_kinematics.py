@@ -105,5 +105,16 @@ def test_an_event_does_not_depend_on_the_events_beside_it():
     assert together == {name: [found[name][0] for found in alone] for name in together}
 
 
+def test_a_window_shorter_than_a_step_knows_nothing():
+    found = values(
+        kinematics_columns(
+            events({"second": 1_300}), walk(cubic, range(0, 1_301)), windows_min=(1, 20), sample_ns=120 * NS
+        )
+    )
+
+    assert found["velocity_1min"] == [None]
+    assert found["velocity_20min"] == [pytest.approx(2.0, rel=1e-6)]
+
+
 def test_no_trades_at_all():
     assert motion(events({"second": 10}), trades())["jerk_1min"] == [None]
