@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,6 +18,10 @@ from ticklake.decode.segment import Segment
 from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.messages import MessageGroup
 from ticklake.schema.table import Shape, TableSpec
+
+_TOGETHER_MESSAGES = 8_192
+_TOGETHER_BYTES = 4 * 2**20
+_HOMELESS, _SPECIAL = -1, -2  # in place of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Lot:
         )
 
     @classmethod
-    def join(cls, lots: list[Lot]) -> Lot:
+    def join(cls, lots: Sequence[Lot]) -> Lot:
         """Several lots as one. Copies, unless there is only one."""
         if len(lots) == 1:
             return lots[0]
@@ -98,33 +104,54 @@ class Routes:
 def route(segment: Segment, catalog: TableCatalog, limits: DecodeLimits) -> Routes:
     """Sort all messages of a segment by table. Every message lands in exactly one place."""
     routes = Routes()
-    for start, group in zip(segment.starts, segment.groups, strict=True):
-        if len(group):
-            _route_group(routes, group, start, catalog, limits)
+    for start, groups in _neighbours(segment):
+        _route_groups(routes, groups, start, catalog, limits)
     return routes
 
 
-def _route_group(routes: Routes, group: MessageGroup, start: int, catalog: TableCatalog, limits: DecodeLimits) -> None:
-    tables = [catalog.match(subject) for subject in group.subjects]
-    special = _special(group, tables, limits)
-    routes.special += [(start + index, table) for index, table in special]
-    if len(special) == len(group):
+def _neighbours(segment: Segment) -> Iterator[tuple[int, list[MessageGroup]]]:
+    """All groups, small ones together, with the number of their first message: a group costs as much as its messages.
+
+    A live feed brings hundreds of small ones a second; copying them into one is cheap beside that.
+    """
+    first, groups, messages, payload_bytes = 0, list[MessageGroup](), 0, 0
+    for start, group in zip(segment.starts, segment.groups, strict=True):
+        if not len(group):
+            continue
+        messages, payload_bytes = messages + len(group), payload_bytes + group.payload_bytes
+        if groups and (messages > _TOGETHER_MESSAGES or payload_bytes > _TOGETHER_BYTES):
+            yield first, groups
+            groups, messages, payload_bytes = [], len(group), group.payload_bytes
+        first = start if not groups else first
+        groups.append(group)
+    if groups:
+        yield first, groups
+
+
+def _route_groups(
+    routes: Routes, groups: Sequence[MessageGroup], start: int, catalog: TableCatalog, limits: DecodeLimits
+) -> None:
+    codes: dict[str, int] = {}
+    special: list[tuple[int, TableSpec]] = []
+    per_group: list[npt.NDArray[np.int64]] = []
+    at = start
+    for group in groups:
+        tables = [catalog.match(subject) for subject in group.subjects]
+        special += [(at + index, table) for index, table in _special(group, tables, limits)]
+        of_subject = [_HOMELESS if table is None else codes.setdefault(table.name, len(codes)) for table in tables]
+        per_group.append(np.array(of_subject)[np.frombuffer(group.subject_codes, np.uint16)])
+        at += len(group)
+    routes.special += special
+    if len(special) == at - start:
         return
-    lot = _lot(group, start)
-    names = sorted({table.name for table in tables if table is not None})
-    if len(names) == 1 and None not in tables and not special:
-        routes.plain.setdefault(names[0], []).append(lot)
-        return
-    codes = pa.array([-1 if table is None else names.index(table.name) for table in tables], pa.int32())
-    per_message = codes.take(shared_array(pa.uint16(), group.subject_codes))
-    if special:
-        numbers = pa.array([start + index for index, _ in special], pa.int64())
-        per_message = pc.if_else(pc.is_in(lot.numbers, numbers), pa.scalar(None, pa.int32()), per_message)
-    for code, name in enumerate(names):
-        part = lot.take(pc.equal(per_message, code))
-        if len(part):
-            routes.plain.setdefault(name, []).append(part)
-    routes.homeless += lot.numbers.filter(pc.equal(per_message, -1)).to_pylist()
+    per_message = np.concatenate(per_group)
+    per_message[[number - start for number, _ in special]] = _SPECIAL
+    lot = _lot(groups, start)
+    for name, code in codes.items():
+        is_of_table = per_message == code
+        if is_of_table.any():
+            routes.plain.setdefault(name, []).append(lot if is_of_table.all() else lot.take(pa.array(is_of_table)))
+    routes.homeless += (np.flatnonzero(per_message == _HOMELESS) + start).tolist()
 
 
 def _special(group: MessageGroup, tables: list[TableSpec | None], limits: DecodeLimits) -> list[tuple[int, TableSpec]]:
@@ -142,20 +169,30 @@ def _special(group: MessageGroup, tables: list[TableSpec | None], limits: Decode
     return special
 
 
-def _lot(group: MessageGroup, start: int) -> Lot:
-    count = len(group)
-    offsets, payloads = pa.py_buffer(group.offsets), pa.py_buffer(group.payloads)
-    nulls = pa.nulls(count, pa.int64())
+def _lot(groups: Sequence[MessageGroup], start: int) -> Lot:
+    lengths = [len(group) for group in groups]
+    count = sum(lengths)
+    ingest_ns = np.repeat(np.array([group.ingest_ns for group in groups]), lengths)
     return Lot(
         numbers=pa.array(np.arange(start, start + count, dtype=np.int64)),
-        documents=pa.Array.from_buffers(pa.binary(), count, [None, offsets, payloads]),
+        documents=_documents(groups, count),
         message_rows=pa.repeat(pa.scalar(0, pa.int32()), count),
-        stream_seqs=shared_array(pa.int64(), group.sequences) if group.sequences else nulls,
-        server_ns=shared_array(pa.int64(), group.server_ns) if group.server_ns else nulls,
-        ingest_ns=pa.repeat(pa.scalar(group.ingest_ns, pa.int64()), count),
+        stream_seqs=_column([group.sequences for group in groups], count),
+        server_ns=_column([group.server_ns for group in groups], count),
+        ingest_ns=pa.array(ingest_ns),
     )
 
 
-def shared_array(kind: pa.DataType, values: array[int]) -> pa.Array:
-    """The memory of an array of Python as an Arrow array, without a copy."""
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+def _documents(groups: Sequence[MessageGroup], count: int) -> pa.Array:
+    """The payloads with their newlines. A group alone is not copied."""
+    payloads = groups[0].payloads if len(groups) == 1 else b"".join([group.payloads for group in groups])
+    starts = accumulate((group.payload_bytes for group in groups), initial=0)
+    offsets = [np.frombuffer(group.offsets, np.uint32)[:-1] + at for group, at in zip(groups, starts, strict=False)]
+    marks = np.concatenate([*offsets, [len(payloads)]]).astype(np.uint32)
+    return pa.Array.from_buffers(pa.binary(), count, [None, pa.py_buffer(marks), pa.py_buffer(payloads)])
+
+
+def _column(parts: Sequence[array[int]], count: int) -> pa.Array:
+    """One number per message; nulls for core NATS, which has none."""
+    values = np.concatenate([np.frombuffer(part, np.int64) for part in parts])
+    return pa.array(values) if len(values) else pa.nulls(count, pa.int64())

@@ -168,11 +168,13 @@ class TableDecoder:
 def _together(lots: Sequence[Lot]) -> Iterator[list[Lot]]:
     """Neighbours, small ones joined: joining copies, and a native reader is not worth starting for a few documents."""
     waiting: list[Lot] = []
+    documents = 0
     for lot in lots:
         waiting.append(lot)
-        if sum(map(len, waiting)) >= _LOT_DOCUMENTS:
+        documents += len(lot)
+        if documents >= _LOT_DOCUMENTS:
             yield waiting
-            waiting = []
+            waiting, documents = [], 0
     if waiting:
         yield waiting
 

@@ -15,7 +15,7 @@ from nats.errors import ProtocolError
 from nats.protocol.parser import Parser
 
 from ticklake.ingest.intake import Intake
-from ticklake.ingest.run import cut_run
+from ticklake.ingest.run import RUN_MIN, cut_run
 
 _M, _H = ord("M"), ord("H")
 _SID_WITHIN = 1_024  # most subjects are far shorter; behind a longer one frames go one by one
@@ -28,12 +28,14 @@ class LaneParser(Parser):
     Args:
         client: gets every frame that is not of a lane.
         lanes: subscription id as it stands on the wire -> intake; the client adds and removes entries.
+        run_min: messages from which on a read is taken as one run.
     """
 
-    def __init__(self, client: Client, lanes: Mapping[bytes, Intake]) -> None:
+    def __init__(self, client: Client, lanes: Mapping[bytes, Intake], *, run_min: int = RUN_MIN) -> None:
         super().__init__(client)
         self._client = client
         self._lanes = lanes
+        self._run_min = run_min
         self._frame_bytes = 0
 
     def reset(self) -> None:
@@ -65,7 +67,7 @@ class LaneParser(Parser):
         intake = self._lanes.get(sid) if sid else None
         if sid is None or intake is None or intake.bytes_max is not None:
             return 0
-        run = cut_run(buffer, sid)
+        run = cut_run(buffer, sid, at_least=self._run_min)
         if run is None:
             return 0
         intake.add_run(run)

@@ -20,7 +20,9 @@ from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Taken
 from ticklake.schema.messages import MessageGroup, Skipped
 
-_NATIVE_FROM = 64  # below this a Python loop is faster than setting up the native parser
+NATIVE_FROM = 256
+"""Below so many messages a Python loop is faster than setting up the native parser."""
+
 _SHORT_FORM_TOKENS = 9
 _LONG_FORM_TOKENS = (11, 12)
 _PREFIX = b"$JS.ACK."
@@ -70,8 +72,8 @@ class Ordered:
     skipped: Skipped | None = None
 
 
-def parse_replies(taken: Taken) -> Deliveries:
-    """Parse the ack subjects of one consumer.
+def parse_replies(taken: Taken, *, native_from: int = NATIVE_FROM) -> Deliveries:
+    """Parse the ack subjects of one consumer, from so many messages on in native code.
 
     Raises:
         ValueError: one of them is not an ack subject.
@@ -81,7 +83,7 @@ def parse_replies(taken: Taken) -> Deliveries:
     if tokens != _SHORT_FORM_TOKENS and tokens not in _LONG_FORM_TOKENS:
         raise _not_acks(lines)
     first = 4 if tokens == _SHORT_FORM_TOKENS else 6
-    if len(taken) >= _NATIVE_FROM:
+    if len(taken) >= native_from:
         return _parse_native(lines, len(taken), tokens, first)
     rows = [reply.split(b".") for reply in taken.replies()]
     if any(row[:2] != [b"$JS", b"ACK"] or len(row) != tokens for row in rows):

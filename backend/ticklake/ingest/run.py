@@ -18,8 +18,8 @@ import pyarrow as pa
 Numbers = npt.NDArray[np.int64]
 _Sizes = npt.NDArray[np.int32]
 
-RUN_MIN: Final = 8
-"""Fewer messages go faster one by one."""
+RUN_MIN: Final = 128
+"""Fewer messages go faster one by one: a live feed brings a handful a read, and native calls have their price."""
 
 _CR, _LF, _SPACE, _ZERO = b"\r\n 0"
 _MARK: Final = b"MSG"
@@ -111,17 +111,17 @@ class Run:
         return encoded.dictionary.to_pylist(), np.asarray(encoded.indices).astype(np.int64)
 
 
-def cut_run(buffer: bytes, sid: bytes) -> Run | None:
+def cut_run(buffer: bytes, sid: bytes, *, at_least: int = RUN_MIN) -> Run | None:
     """The whole messages at the begin of a buffer, if they are plain ones of that subscription, each with a reply.
 
-    None when there are hardly any, or when anything among them is not so: then go frame by frame.
+    None when there are fewer than `at_least`, or when anything among them is not so: then go frame by frame.
     """
     content = np.frombuffer(buffer, np.uint8)
     line_ends = np.flatnonzero(content == _CR)
     if len(line_ends) and line_ends[-1] == len(content) - 1:
         line_ends = line_ends[:-1]  # its LF has not come yet
     count = len(line_ends) // 2
-    if count < RUN_MIN:
+    if count < at_least:
         return None
     line_ends = line_ends[: 2 * count]
     if (content[line_ends + 1] != _LF).any():

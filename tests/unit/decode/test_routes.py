@@ -7,9 +7,11 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.decode.corpus import GOOD, INGEST_NS, T0_NS, good
-from tests.unit.decode.outcomes import decode, outcomes
+from tests.unit.decode.outcomes import CATALOG, LIMITS, decode, outcomes
 
 from ticklake.decode.decode import UNKNOWN_TABLE
+from ticklake.decode.routes import route
+from ticklake.decode.segment import Segment
 from ticklake.schema.messages import group_messages
 
 NDJSON = b"NATS/1.0\r\nContent-Type: application/x-ndjson\r\n\r\n"
@@ -52,6 +54,19 @@ def test_subjects_without_a_table_are_quarantined():
         (UNKNOWN_TABLE, "unknown_subject", b"levels.other", NDJSON, b"x"),
         (UNKNOWN_TABLE, "unknown_subject", b"\xff", None, b"y"),
     ]
+
+
+def test_small_groups_go_together_and_large_ones_alone():
+    def lots(*groups):
+        found = route(Segment(groups), CATALOG, LIMITS).plain["futures.trades"]
+        return [lot.numbers.to_pylist() for lot in found]
+
+    def group(*payloads):
+        return group_messages([(b"market.futures.trades", None, payload) for payload in payloads], ingest_ns=INGEST_NS)
+
+    assert lots(group(b"{}", b"{}"), group(), group(b"{}"), group(b"{}")) == [[0, 1, 2, 3]]
+    large = b"x" * (3 * 2**20)
+    assert lots(group(b"{}"), group(large), group(large), group(b"{}")) == [[0, 1], [2, 3]]
 
 
 @given(seed=st.integers(0, 2**32), sizes=st.lists(st.integers(0, 60), min_size=1, max_size=4))

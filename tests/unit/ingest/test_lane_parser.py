@@ -62,7 +62,7 @@ def fast(chunks: list[bytes], *, is_core: bool = False) -> tuple[list[Event], li
 
     async def feed() -> tuple[Intake, bytes]:
         intake = Intake(bytes_max=1_000_000 if is_core else None)
-        parser = LaneParser(recorder, {str(LANE).encode(): intake})  # type: ignore[arg-type]
+        parser = LaneParser(recorder, {str(LANE).encode(): intake}, run_min=4)  # type: ignore[arg-type]
         for chunk in chunks:
             await parser.parse(chunk)
             assert intake.arrived.is_set() or not intake.messages

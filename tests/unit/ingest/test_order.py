@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Loose, Taken
-from ticklake.ingest.order import Ordered, any_order, in_order, parse_replies
+from ticklake.ingest.order import NATIVE_FROM, Ordered, any_order, in_order, parse_replies
 from ticklake.schema.messages import Skipped
 
 Row = tuple[int, int, int, int]  # delivered, stream sequence, consumer sequence, server ns
@@ -61,21 +61,20 @@ NUMBERS = st.integers(0, 2**63 - 1)
 
 @settings(max_examples=60, deadline=None)
 @given(
-    rows=st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS), min_size=64, max_size=90),
+    rows=st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=90),
     form=st.sampled_from(FORMS),
     has_token=st.booleans(),
 )
 def test_the_native_and_the_python_parser_give_the_same_columns(rows: list[Row], form: str, has_token: bool) -> None:
     lines = replies(rows, form=form, tail=".x7Kq" if has_token and form != FORMS[0] else "")
-    native = parse_replies(acks(lines))
-    parts = [parse_replies(acks(lines[at : at + 30])) for at in range(0, len(lines), 30)]  # below the native threshold
+    native, python = (parse_replies(acks(lines), native_from=start) for start in (1, len(lines) + 1))
     for name in ("delivered", "sequences", "consumer_sequences", "server_ns"):
-        assert list(getattr(native, name)) == [number for part in parts for number in getattr(part, name)], name
-    assert native.pending == parts[-1].pending == 1
+        assert list(getattr(native, name)) == list(getattr(python, name)), name
+    assert native.pending == python.pending == 1
     assert list(native.sequences) == [row[1] for row in rows]
 
 
-@pytest.mark.parametrize("count", [1, 70])
+@pytest.mark.parametrize("count", [1, NATIVE_FROM])
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -95,7 +94,7 @@ def test_what_is_no_ack_subject_is_an_error_and_never_a_number(garbage: bytes, c
         parse_replies(acks(lines))
 
 
-@pytest.mark.parametrize("count", [2, 70])
+@pytest.mark.parametrize("count", [2, NATIVE_FROM])
 def test_two_forms_in_one_batch_are_an_error(count: int) -> None:
     lines = replies(run(*range(1, count)))
     with pytest.raises(ValueError, match="ack subjects"):
