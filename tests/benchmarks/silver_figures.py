@@ -67,20 +67,27 @@ def measure(scale: Scale) -> Iterator[Figure]:
     )
     yield limit_figure(
         "causality certificate, of the build's time",
-        [100 * build["certificate_s"] / build["build_s"] for build in builds],
+        [100 * build["certificate_s"] / _whole_s(build) for build in builds],
         unit="%",
         below=100 * CERTIFICATE_MAX,
-        note=f"{SESSIONS} sessions, 20 cuts; passed: {all(build['passed'] for build in builds)}",
+        note=(
+            f"{SESSIONS} sessions, 20 cuts; {median(100 * b['certificate_s'] / b['build_s'] for b in builds):.0f} % of "
+            f"the time without it; passed: {all(build['passed'] for build in builds)}"
+        ),
     )
     yield limit_figure(
         "silver build, peak memory of a process", [build["MiB"] for build in builds], unit="MiB", below=PEAK_MIB_MAX
     )
-    pairs = in_turns(
-        scale.rounds,
-        lambda: _build(many, workers=1)["build_s"],
-        lambda: _build(many, workers=2)["build_s"],
-    )
+    plain: dict[int, list[float]] = {1: [], 2: []}
+
+    def whole_s(workers: int) -> float:
+        build = _build(many, workers=workers)
+        plain[workers].append(build["build_s"])
+        return _whole_s(build)
+
+    pairs = in_turns(scale.rounds, lambda: whole_s(1), lambda: whole_s(2))
     gain = median(pairs.ratios)
+    plain_gain = median(one / two for one, two in zip(plain[1], plain[2], strict=True))
     yield Figure(
         what=f"silver build, {SESSIONS_SHARED} dates: 2 workers against 1",
         ours=f"{median(pairs.reference):.1f} s",
@@ -89,6 +96,10 @@ def measure(scale: Scale) -> Iterator[Figure]:
         target=f">= {WORKERS_GAIN_MIN:g} x",
         met=gain >= WORKERS_GAIN_MIN,
         rounds=pairs.ratios,
+        note=(
+            f"as the command takes it, certificate included; without it {median(plain[2]):.1f} s against "
+            f"{median(plain[1]):.1f} s: {plain_gain:.2f} x"
+        ),
     )
     yield _load_figure(scale)
 
@@ -109,6 +120,11 @@ def _build(root: Path, *, workers: int = 0) -> dict[str, float]:
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)
     figure: dict[str, float] = json.loads(done.stdout)
     return figure
+
+
+def _whole_s(build: dict[str, float]) -> float:
+    """What the command takes."""
+    return build["build_s"] + build["certificate_s"]
 
 
 def _load_figure(scale: Scale) -> Figure:

@@ -61,22 +61,37 @@ def source_file(stage: AnyStage) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Code:
+class Code:
     """What counts of one source file: a hash of its name and code, and what it imports, modules or names in them."""
 
     fingerprint: str
     imports: tuple[str, ...]
 
 
-def _read(path: Path) -> _Code:
-    return _parse(path.name, path.read_bytes())
+Parsed = dict[str, Code]
+"""What was found in sources, by the sha256 of name and content: it holds in any process of the same Python."""
+
+_parsed: Parsed = {}
 
 
-@cache
-def _parse(name: str, source: bytes) -> _Code:
-    tree = ast.parse(source)
-    fingerprint = hashlib.sha256(f"{name}\0{ast.dump(tree)}".encode()).hexdigest()
-    return _Code(fingerprint, _imports(tree))
+def parsed_sources() -> Parsed:
+    """All that this process has parsed; a process that it starts may `remember` it and parse nothing again."""
+    return dict(_parsed)
+
+
+def remember(parsed: Parsed) -> None:
+    """Take over what another process has parsed."""
+    _parsed.update(parsed)
+
+
+def _read(path: Path) -> Code:
+    source = path.read_bytes()
+    key = hashlib.sha256(path.name.encode() + b"\0" + source).hexdigest()
+    if key not in _parsed:
+        tree = ast.parse(source)
+        fingerprint = hashlib.sha256(f"{path.name}\0{ast.dump(tree)}".encode()).hexdigest()
+        _parsed[key] = Code(fingerprint, _imports(tree))
+    return _parsed[key]
 
 
 def _imports(tree: ast.Module) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from ticklake.base.errors import UnavailableError, UsageError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.s3_access import remember_access
+from ticklake.silver.code_hash import parsed_sources
 from ticklake.silver.work import settle_in
 
 _POOLS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
@@ -27,8 +28,10 @@ _CONNECT_TIMEOUT_S: Final = 20
 _WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: a full session takes 0.9, a busier one more
 _POOLED_BYTES_MIN: Final = 64 << 20
 _ONE_THREAD: Final = {"POLARS_MAX_THREADS": "1"}
+_JEMALLOC: Final = "_RJEM_MALLOC_CONF"  # of Polars
+_POLARS_OWN: Final = ("dirty_decay_ms:500", "muzzy_decay_ms:1000")  # what it puts there itself when it is imported
 _KEEP_MEMORY: Final = {
-    "_RJEM_MALLOC_CONF": "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1",  # Polars: jemalloc
+    _JEMALLOC: "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),  # NumPy: glibc
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that it takes
 }
@@ -164,9 +167,10 @@ class _Pool:
         """Start every process: it imports what it needs while this one plans."""
         try:
             executor = self._start()
+            parsed = parsed_sources()
             with _settings_for_children():
                 for _ in range(self.width):  # each call starts one process, as long as none is free
-                    executor.submit(settle_in, manifest)  # what is wrong with a recipe, every task says too
+                    executor.submit(settle_in, manifest, parsed)  # what is wrong with a recipe, every task says too
         except BrokenProcessPool:
             self.close()  # the tasks start it again
 
@@ -209,6 +213,8 @@ def _settings_for_children() -> Iterator[None]:
     """Processes that start meanwhile are set up for one date after the other; this is read when they start."""
     environment = os.environ  # noqa: TID251, what children inherit is no setting of ours
     wanted = {**_ONE_THREAD, **{name: environment.get(name, value) for name, value in _KEEP_MEMORY.items()}}
+    users = [item for item in environment.get(_JEMALLOC, "").split(",") if item and item not in _POLARS_OWN]
+    wanted[_JEMALLOC] = ",".join([_KEEP_MEMORY[_JEMALLOC], *users])  # the last one counts
     before = {name: environment.get(name) for name in wanted}
     environment.update(wanted)
     try:

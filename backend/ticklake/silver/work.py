@@ -19,6 +19,7 @@ from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.session import session_window
+from ticklake.silver.code_hash import Parsed, remember
 from ticklake.silver.encode import encode_frame
 from ticklake.silver.inputs import find_damage, find_inputs, listing_hash, missing_rows, scan_inputs
 from ticklake.silver.manifest import parse_manifest
@@ -72,11 +73,16 @@ class DateTask:
         return self.root, self.tables, self.manifest, self.date, self.staging, self.code_hash, self.listing
 
 
-def settle_in(manifest: str) -> None:
+def settle_in(manifest: str, parsed: Parsed) -> None:
     """Import and look up what every task of a manifest (YAML) needs, before the first task is there.
 
     At its end the process goes as it is: no garbage collection looks at what it knows once more.
+
+    Args:
+        manifest: of the tasks to come.
+        parsed: what the process that starts this one knows of the sources.
     """
+    remember(parsed)
     resolve(parse_manifest(manifest))
     atexit.register(gc.freeze)
 

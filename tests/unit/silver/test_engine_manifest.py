@@ -11,7 +11,8 @@ from tests.integration.silver.toy import TARGET, toy_manifest
 
 from ticklake.base.errors import NoDataError, UsageError
 from ticklake.readers import frontmonth
-from ticklake.silver.code_hash import code_hash, hashed_files
+from ticklake.silver import code_hash as module
+from ticklake.silver.code_hash import code_hash, hashed_files, parsed_sources, remember
 from ticklake.silver.compare import compare_manifests
 from ticklake.silver.manifest import ExtraStage, dump_manifest, parse_manifest, read_manifest
 from ticklake.silver.pipelines import es_levels
@@ -162,6 +163,21 @@ def test_the_package_of_an_installed_stage_counts(tmp_path: Path, monkeypatch: p
         (package / f"{name}.py").write_text(f"{name.upper()} = 2\n")
         hashes.add(code_hash([stage]))
     assert len(hashes) == 3
+
+
+def test_what_one_process_has_parsed_another_need_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = es_levels().stages
+    known = code_hash(stages)
+    parsed = parsed_sources()
+    monkeypatch.setattr(module, "_parsed", {})
+    remember(parsed)
+    monkeypatch.setattr(module.ast, "parse", None)
+    assert code_hash(stages) == known
+    changed = tmp_path / module.source_file(stages[0]).name
+    changed.write_bytes(module.source_file(stages[0]).read_bytes() + b"ONE = 1")
+    monkeypatch.setattr(module, "source_file", lambda _stage: changed)
+    with pytest.raises(TypeError):  # other bytes: it has to be parsed
+        code_hash(stages[:1])
 
 
 def test_the_choice_of_the_front_month_is_code_that_shapes_data() -> None:

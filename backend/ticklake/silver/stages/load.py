@@ -109,15 +109,13 @@ def _book(
     narrow = in_event_order(rows_of(columns))
     end = pl.col("ts_event_ns") // bucket_ns * bucket_ns + bucket_ns
     kept = narrow.select(_ROW, end.alias(_END)).filter(pl.col(_END).ne_missing(pl.col(_END).shift(-1)))
-    book = (
-        rows.select(_SIDES)
-        .with_row_index(_ROW)
-        .join(kept.lazy(), on=_ROW)
-        .select(pl.col(_END).alias("ts_event_ns"), pl.col(_SIDES).cast(pl.Float64))
-        .sort("ts_event_ns")
-    )
+    wide = rows.select(pl.col(_SIDES).cast(pl.Float64)).with_row_index(_ROW)
+    book = rows_of(wide.filter(pl.col(_ROW).is_in(kept[_ROW].implode())), among=narrow.height)
+    if not kept[_ROW].is_sorted():  # rows of the files were not in event order
+        book = kept.select(_ROW).join(book, on=_ROW, maintain_order="left")
+    book = book.drop(_ROW).insert_column(0, kept[_END].alias("ts_event_ns"))
     actions = narrow.filter(pl.col("action").is_in(_ACTIONS)).drop(_ROW, "stream_seq", "message_row")
-    return rows_of(book, among=narrow.height), actions
+    return book, actions
 
 
 def _options(bronze: pl.LazyFrame, session: SessionWindow) -> pl.DataFrame:

@@ -181,8 +181,11 @@ class TestBook:
             _at(at + 30, bid_px_1=4.0, stream_seq=9),
             _at(at + 10, bid_px_1=1.0, stream_seq=10),
             _at(at + 2 * _S, bid_px_1=9.0, stream_seq=7),
+            _at(at + _S, bid_px_1=8.0, stream_seq=11),
         )
-        assert _load(_trades(_at(at)), book)["book"]["bid_px_1"].to_list() == [4.0, 9.0]
+        made = _load(_trades(_at(at)), book)["book"]
+        assert made["bid_px_1"].to_list() == [4.0, 8.0, 9.0]
+        assert ((made["ts_event_ns"] - at) // _MS).to_list() == [250, 1250, 2250]
 
     def test_the_bucket_is_a_parameter(self) -> None:
         at = DAY.open_ns
