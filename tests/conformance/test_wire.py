@@ -202,6 +202,23 @@ async def test_a_deleted_message_at_our_position_changes_nothing(world: World, t
     assert_exactly(tmp_path, first + second, duplicates=0)
 
 
+async def test_the_first_message_newer_than_a_time_is_found_among_gaps(world: World) -> None:
+    api = JetStreamApi(world.bus.tap)
+    assert await api.first_newer(await api.stream(STREAM), 0) == 1, "none: one behind the last"
+    sequences = await world.publish(*texts("message", 9))
+    times = {sequence: found.server_ns for sequence in sequences if (found := await api.message(STREAM, sequence))}
+    for gone in (1, 4, 5, 9):
+        await world.delete(gone)
+    stream = await api.stream(STREAM)
+    there = [2, 3, 6, 7, 8]
+    for sequence, server_ns in times.items():
+        behind = min((each for each in there if each > sequence), default=10)
+        assert await api.first_newer(stream, server_ns) == behind, sequence
+    assert await api.first_newer(stream, 0) == 2
+    await world.purge()
+    assert await api.first_newer(await api.stream(STREAM), 0) == 10
+
+
 async def test_a_stream_made_anew_is_another_life_with_an_alarm(world: World, tmp_path: Path) -> None:
     before, after = texts("before", 10), texts("after", 15)
     await world.publish(*before)

@@ -117,15 +117,36 @@ class JetStreamApi:
 
     async def message(self, stream: str, sequence: int) -> MessageFacts | None:
         """The stored message with that sequence, or None when the stream does not hold it (any more)."""
+        return await self._stored(stream, {"seq": sequence})
+
+    async def first_newer(self, stream: StreamFacts, than_ns: int) -> int:
+        """The lowest sequence at which the stream holds a message that the server received after `than_ns`.
+
+        One behind the last sequence when it holds none. Sequences and times rise together, so some thirty questions
+        at most find it.
+        """
+        low, high = stream.first_sequence, stream.last_sequence + 1
+        newer = high
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._stored(stream.name, {"seq": middle, "next_by_subj": ">"})
+            if found is not None and found.server_ns <= than_ns:
+                low = found.sequence + 1
+                continue
+            high = middle
+            newer = newer if found is None else found.sequence
+        return newer
+
+    async def _stored(self, stream: str, which: dict[str, Any]) -> MessageFacts | None:
         try:
-            answer = await self._call(f"STREAM.MSG.GET.{stream}", {"seq": sequence})
+            answer = await self._call(f"STREAM.MSG.GET.{stream}", which)
         except ApiError as error:
             if error.code == _MESSAGE_NOT_FOUND:
                 return None
             raise
         message = answer["message"]
         payload = base64.b64decode(message.get("data") or "")
-        return MessageFacts(sequence, parse_time_ns(message["time"]), google_crc32c.value(payload))
+        return MessageFacts(int(message["seq"]), parse_time_ns(message["time"]), google_crc32c.value(payload))
 
     async def create_stream(self, config: dict[str, Any]) -> None:
         """Create the stream. An existing one with another configuration is refused by the server."""

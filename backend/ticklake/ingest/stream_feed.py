@@ -281,13 +281,18 @@ class StreamFeed:
         self._has_progress = True
 
     async def _reuse(self, sequence: int) -> None:
-        """A sequence stands for another message now: what we held below it stays, a new life begins."""
+        """A sequence stands for another message now: what we held below the new messages stays, a new life begins.
+
+        Others of them may have lower sequences and come later: they were on their way to somebody else.
+        """
+        newest_ns = self._writer.lane.seen.newest_ns(sequence)
+        first_new = await self._api.first_newer(await self._stream_facts(), newest_ns)
         await self._new_incarnation(
             Finding.REUSED,
             self._writer.lane.incarnation.created_ns,
             after=0,
             after_server_ns=self._writer.lane.position.server_ns,
-            known_below=sequence,
+            known_below=min(sequence, first_new),
         )
 
     async def _stream_facts(self) -> StreamFacts:
@@ -329,11 +334,15 @@ class StreamFeed:
                 stream.created_ns,
                 after=resume.after_sequence,
                 after_server_ns=resume.after_server_ns,
-                known_below=0
-                if resume.start_sequence is not None
-                else min(position.sequence, stream.last_sequence + 1),
+                known_below=await self._known_below(stream, resume),
             )
         return resume
+
+    async def _known_below(self, stream: StreamFacts, resume: Resume) -> int:
+        """Below which sequence the stream in its new life is what we know."""
+        if resume.start_sequence is not None or not self._writer.lane.tracks_seen:
+            return 0
+        return await self._api.first_newer(stream, self._writer.lane.seen.newest_ns())
 
     async def _new_incarnation(
         self, finding: Finding, created_ns: int, *, after: int, after_server_ns: int, known_below: int

@@ -195,11 +195,14 @@ class FakeJetStream:
             state = {"first_seq": stream.first, "last_seq": stream.last, "messages": len(stream.messages)}
             return {"config": stream.config, "created": format_time(stream.created_ns), "state": state}
         if is_get:
-            message = stream.messages.get(body["seq"])
+            asked: int = body["seq"]
+            if "next_by_subj" in body:  # of any subject
+                asked = min((sequence for sequence in stream.messages if sequence >= asked), default=0)
+            message = stream.messages.get(asked)
             if message is None:
                 return _error(10037)
             data = base64.b64encode(message.payload).decode()
-            return {"message": {"seq": body["seq"], "data": data, "time": format_time(message.server_ns)}}
+            return {"message": {"seq": asked, "data": data, "time": format_time(message.server_ns)}}
         consumer = stream.consumers.get(tokens[5])
         if call == "CONSUMER.CREATE":
             return _error(10148) if consumer else self._create_consumer(stream, tokens[5], body["config"])

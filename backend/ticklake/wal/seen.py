@@ -47,6 +47,13 @@ class SeenSet:
         at = bisect_right(self._firsts, sequence) - 1
         return at >= 0 and sequence <= self._lasts[at] and server_ns > self._newest_ns[at]
 
+    def newest_ns(self, sequence: int | None = None) -> int:
+        """Newest server time of the range that holds a sequence, or of all; 0 when there is none."""
+        if sequence is None:
+            return max(self._newest_ns, default=0)
+        at = bisect_right(self._firsts, sequence) - 1
+        return self._newest_ns[at] if at >= 0 and sequence <= self._lasts[at] else 0
+
     def add(self, sequence: int, *, server_ns: int) -> None:
         """Put one message into the set."""
         self.add_range(sequence, sequence, newest_ns=server_ns)

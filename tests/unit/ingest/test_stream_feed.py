@@ -11,6 +11,9 @@ from tests.crash.mill import DATA
 from tests.unit.sink.test_writer import new_writer, stored, until
 
 from ticklake.base.metrics import Metrics
+from ticklake.ingest.api import JetStreamApi
+from ticklake.ingest.consumer import explicit_consumer
+from ticklake.ingest.intake import Intake
 from ticklake.ingest.pull import SILENCE_S
 from ticklake.ingest.stream_feed import StreamFeed
 from ticklake.lake.ledger import read_ledger
@@ -148,6 +151,41 @@ async def test_new_messages_of_a_server_whose_clock_went_back_are_stored_though_
         server.add(STREAM, "model.a", b'{"id":17}')
         await until(lambda: writer.counts.received == 1, "reading goes on behind it")
     assert stored(disk)[-4:] == [14, 15, 16, 17]
+
+
+async def a_connection_that_is_cut_gets_the_first_one(server: FakeJetStream) -> None:
+    """It makes the consumer and asks for one message, whose ack never leaves."""
+    await JetStreamApi(server).create_consumer(STREAM, explicit_consumer("c", subjects=None, is_late=False))
+    number = await server.attach("cut", Intake())
+    await server.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.c", b'{"batch":1}', reply="cut")
+    await server.detach(number)
+
+
+async def test_a_work_queue_that_lost_its_tail_drops_no_message_that_comes_behind_later_ones() -> None:
+    """Sequences 4 and 5 are used again; 5 comes first, 4 was on its way to an earlier connection and comes again."""
+    disk, server_clock = CrashDisk(), ManualClock()
+    server = FakeJetStream(server_clock)
+    server.create_stream(STREAM, "model.>", retention="workqueue")
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock):
+        for number in range(1, 6):
+            server_clock.advance(1)
+            server.add(STREAM, "model.a", b'{"id":%d}' % number)
+        await until(lambda: writer.counts.received == 5, "five messages are in the log")
+    server.lose_tail(STREAM, 2)
+    server.drop_consumer(STREAM)
+    for number in (14, 15, 16):
+        server_clock.advance(1)
+        server.add(STREAM, "model.a", b'{"id":%d}' % number)
+    await a_connection_that_is_cut_gets_the_first_one(server)
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock) as feed:
+        await until(lambda: writer.counts.received == 2, "the two behind it came")
+        server.expire_acks(STREAM)
+        await until(lambda: writer.counts.received == 3, "it came, too")
+        assert feed.state.alarm == "sequence_reused after sequence 5 of incarnation 1"
+    assert (stored(disk), writer.counts.duplicates) == ([1, 2, 3, 4, 5, 14, 15, 16], 0)
+    assert server.pending_acks(STREAM) == 0
 
 
 async def test_a_work_queue_whose_clock_went_back_drops_no_new_message_as_a_duplicate() -> None:
