@@ -27,9 +27,10 @@ from ticklake.base.logs import set_up_logs
 from ticklake.base.metrics import Metrics
 from ticklake.cli.loop import new_event_loop
 from ticklake.lake import parquet
-from ticklake.schema.messages import MessageGroup, Skipped, group_messages
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.sink.policy import FlushPolicy, FlushRule
 from ticklake.sink.writer import LaneWriter
+from ticklake.testing.messages import group_messages
 from ticklake.testing.nats_config import ServerOptions, SyncMode
 from ticklake.testing.nats_server import NatsServer
 

@@ -13,8 +13,9 @@ import pytest
 
 from ticklake.lake.parquet import encode_parquet
 from ticklake.schema.lookup import TableCatalog
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
 from ticklake.sink.encode import SegmentEncoder
+from ticklake.testing.messages import group_messages
 
 pytestmark = pytest.mark.bench
 

@@ -16,8 +16,8 @@ from tests.benchmarks.load import SESSION, TRADES_SUBJECT, json_trades
 from tests.benchmarks.scale import Scale
 
 from ticklake.readers.bronze import BronzeReader
-from ticklake.schema.messages import group_messages
 from ticklake.testing.market_session import NS_PER_S, trading_session
+from ticklake.testing.messages import group_messages
 
 _ROWS_PER_FILE = 10_000
 _CALLS = 9

@@ -18,7 +18,8 @@ from tests.benchmarks.load import TRADES_SUBJECT, json_trades, trades
 from tests.benchmarks.scale import Scale
 
 from ticklake.cli.spare import spare_pandas
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
+from ticklake.testing.messages import group_messages
 
 _GROUP = 10_000  # messages a group, as under load
 _SEGMENT_BYTES = 32 * 2**20  # as by default

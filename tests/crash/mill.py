@@ -17,11 +17,12 @@ from ticklake.lake.batch import EncodedFile, EncodedSegment, Encoder
 from ticklake.lake.layout import part_name
 from ticklake.lake.ledger import read_ledger
 from ticklake.readers.sequences import check_lives
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
 from ticklake.sink.lane import Lane
 from ticklake.sink.segment import Segment
 from ticklake.testing.clock import ManualClock
 from ticklake.testing.disk import CrashDisk, Faults, PowerCut
+from ticklake.testing.messages import group_messages
 
 DATA, STATE = "/disk/data", "/disk/state"
 SECTOR_BYTES = 64  # small, so that small frames tear in many ways

@@ -14,10 +14,11 @@ import pytest
 from tests.crash.mill import Consumer, ExplicitConsumer, Message, Mill
 
 from ticklake.schema.lookup import TableCatalog
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
 from ticklake.sink.encode import SegmentEncoder
 from ticklake.sink.lane import Lane
 from ticklake.testing.clock import MONDAY_MORNING_NS, NS_PER_S
+from ticklake.testing.messages import group_messages
 
 EACH = 200  # more images than any power cut of the workload may leave: none is left out
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from ticklake.lake.intent import decode_intent
 from ticklake.lake.ledger import decode_entry, encode_entry
 from ticklake.schema.messages import Skipped
+from ticklake.testing.messages import payloads_of
 from ticklake.wal.segment import Tail, scan
 from ticklake.wal.state import Incarnation, Position, Previous
 
@@ -43,7 +44,7 @@ def test_a_segment_of_wal_version_1_opens() -> None:
                 "sequences": list(group.sequences),
                 "server_ns": list(group.server_ns),
                 "headers": {str(index): _text(block) for index, block in group.headers.items()},
-                "payloads": [_text(payload) for payload in group.iter_payloads()],
+                "payloads": [_text(payload) for payload in payloads_of(group)],
             }
         )
     assert groups == json.loads((HERE / "wal_v1.json").read_text())

@@ -12,10 +12,11 @@ from tests.integration.small_lake import IDENTITY, TABLES, at
 
 from ticklake.base.clock import SystemClock
 from ticklake.files.local import LocalFiles
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
 from ticklake.sink.encode import SegmentEncoder
 from ticklake.sink.lane import Lane
 from ticklake.sink.lost_state import plan_rebuild, rebuild_state
+from ticklake.testing.messages import group_messages
 
 Message = tuple[str, Mapping[str, Any] | bytes]
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from ticklake.base.errors import OutOfRoomError
-from ticklake.schema.messages import group_messages
 from ticklake.testing.disk import CrashDisk, Faults
+from ticklake.testing.messages import group_messages, payloads_of
 from ticklake.wal.log import Wal, read_log
 from ticklake.wal.state import SegmentState
 
@@ -50,7 +50,7 @@ class LogAgainstList(RuleBasedStateMachine):
             for segment in read_log(self.disk, FOLDER)
             for frame in segment.scan.frames
             if frame.group is not None
-            for payload in frame.group.iter_payloads()
+            for payload in payloads_of(frame.group)
         ]
 
     def _new_payloads(self, sizes: list[int]) -> list[bytes]:

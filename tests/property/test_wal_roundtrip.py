@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ticklake.base.errors import UsageError
 from ticklake.lake.intent import Intent, StagedFile, decode_intent, encode_intent
 from ticklake.lake.ledger import LedgerEntry, LedgerFile, decode_entry, encode_entry
-from ticklake.schema.messages import MessageGroup, Skipped, group_messages, payload_pieces
+from ticklake.schema.messages import MessageGroup, Skipped, payload_pieces
+from ticklake.testing.messages import group_messages, payloads_of
 from ticklake.wal.frame import decode_frame, encode_group, is_body_whole, read_header
 from ticklake.wal.seen import SeenSet
 from ticklake.wal.state import Incarnation, Position, Previous, SegmentState, decode_state, encode_state
@@ -188,7 +189,7 @@ def test_payloads_may_be_held_apart(messages: list[tuple[bytes, bytes | None, by
     group = group_messages(messages, ingest_ns=1)
     apart = replace(group, pieces=tuple(piece for _, _, payload in messages for piece in (payload, b"\n")))
     assert (apart.payloads, apart.payload_bytes) == (group.payloads, group.payload_bytes)
-    assert [*apart.iter_payloads()] == [*group.iter_payloads()] == [payload for _, _, payload in messages]
+    assert payloads_of(apart) == payloads_of(group) == [payload for _, _, payload in messages]
     facts = {"salt": 7, "number": 0, "at_bytes": lead, "durable_bytes": lead, "sector_bytes": 64}
     assert b"".join(encode_group(apart, **facts)) == b"".join(encode_group(group, **facts))
 

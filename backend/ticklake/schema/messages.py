@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,41 +77,9 @@ class MessageGroup:
             return bytes(self.pieces[0][self.offsets[index] : self.offsets[index + 1] - 1])
         return bytes(self.pieces[2 * index])
 
-    def iter_payloads(self) -> Iterator[bytes]:
-        """The payloads, in order."""
-        return (self.payload(index) for index in range(len(self)))
-
 
 def payload_pieces(payloads: Sequence[bytes]) -> tuple[bytes, ...]:
     """Payloads for a `MessageGroup`. Batches of many rows stay where they are; small ones are joined, which copies."""
     if sum(map(len, payloads)) < len(payloads) * _APART_BYTES:
         return (b"\n".join([*payloads, b""]),)
     return tuple(piece for payload in payloads for piece in (payload, b"\n"))
-
-
-def group_messages(
-    messages: list[tuple[bytes, bytes | None, bytes]],
-    *,
-    incarnation: int = 0,
-    ingest_ns: int,
-    sequences: list[int] | None = None,
-    server_ns: list[int] | None = None,
-) -> MessageGroup:
-    """Build a group from (subject, header block or None, payload) tuples. For tests and the simple path."""
-    codes: dict[bytes, int] = {}
-    offsets = array("I", [0])
-    end = 0
-    for _, _, payload in messages:
-        end += len(payload) + 1
-        offsets.append(end)
-    return MessageGroup(
-        incarnation=incarnation,
-        ingest_ns=ingest_ns,
-        subject_codes=array("H", [codes.setdefault(subject, len(codes)) for subject, _, _ in messages]),
-        subjects=tuple(codes),
-        sequences=array("q", sequences or []),
-        server_ns=array("q", server_ns or []),
-        headers={i: header for i, (_, header, _) in enumerate(messages) if header},
-        offsets=offsets,
-        pieces=payload_pieces([payload for _, _, payload in messages]),
-    )

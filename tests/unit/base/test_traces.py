@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from ticklake.base.traces import LaneTraces, NoTraces
 from ticklake.base.traces_otel import HEADERS_SAMPLED_MAX, PRODUCERS_MAX, OtelTraces, read_producers
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
+from ticklake.testing.messages import group_messages
 
 NOW_NS = 1_734_359_400_000_000_000
 NS = 1_000_000_000

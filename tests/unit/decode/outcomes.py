@@ -9,7 +9,8 @@ from tests.unit.decode.corpus import INGEST_NS, T0_NS
 from ticklake.decode.decode import Decoded, decode_groups
 from ticklake.decode.limits import DecodeLimits
 from ticklake.schema.lookup import TableCatalog
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
+from ticklake.testing.messages import group_messages
 
 CATALOG = TableCatalog()
 LIMITS = DecodeLimits()

@@ -12,7 +12,7 @@ from tests.unit.decode.outcomes import CATALOG, LIMITS, decode, outcomes
 from ticklake.decode.decode import UNKNOWN_TABLE
 from ticklake.decode.routes import route
 from ticklake.decode.segment import Segment
-from ticklake.schema.messages import group_messages
+from ticklake.testing.messages import group_messages
 
 NDJSON = b"NATS/1.0\r\nContent-Type: application/x-ndjson\r\n\r\n"
 PLAIN = b"NATS/1.0\r\nNats-Msg-Id: content\r\n\r\n"

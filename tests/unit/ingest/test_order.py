@@ -11,6 +11,7 @@ from ticklake.ingest.group import build_group
 from ticklake.ingest.intake import Loose, Taken
 from ticklake.ingest.order import NATIVE_FROM, Ordered, any_order, in_order, parse_replies
 from ticklake.schema.messages import Skipped
+from ticklake.testing.messages import payloads_of
 
 Row = tuple[int, int, int, int]  # delivered, stream sequence, consumer sequence, server ns
 FORMS = ("$JS.ACK.S.C.", "$JS.ACK.hub.ACCHASH.S.C.", "$JS.ACK._.ACCHASH.S.C.")
@@ -111,7 +112,7 @@ def test_an_unbroken_run_is_one_group_and_one_ack() -> None:
     assert (result.next_consumer_sequence, result.pending) == (4, 1)
     assert result.group is not None
     assert (result.group.incarnation, result.group.ingest_ns, list(result.group.server_ns)) == (4, 99, [10, 20, 30])
-    assert [*result.group.iter_payloads()] == [b"payload 1", b"payload 2", b"payload 3"]
+    assert payloads_of(result.group) == [b"payload 1", b"payload 2", b"payload 3"]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,7 @@ def test_any_order_keeps_what_is_new_and_acks_every_message() -> None:
     assert (sequences(result), result.duplicates, result.broken) == ([7, 5], 2, None)
     assert result.acks == replies(rows)
     assert result.group is not None
-    assert [*result.group.iter_payloads()] == [b"payload 7", b"payload 5"]
+    assert payloads_of(result.group) == [b"payload 7", b"payload 5"]
 
 
 def test_any_order_stops_at_a_sequence_that_was_used_again_and_acks_only_what_came_before() -> None:
@@ -283,5 +284,5 @@ def test_large_payloads_are_not_copied() -> None:
     nothing = np.empty(0, np.int64)
     for keep in ([0, 1, 2, 3], [1, 3]):
         group = build_group(whole(loose), keep, 1, 2, nothing, nothing)
-        assert all(found is payloads[index] for found, index in zip(group.iter_payloads(), keep, strict=True))
+        assert all(found is payloads[index] for found, index in zip(payloads_of(group), keep, strict=True))
         assert group.payloads == b"".join(payloads[index] + b"\n" for index in keep)

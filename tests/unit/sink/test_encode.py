@@ -16,10 +16,10 @@ from tests.unit.decode.corpus import GOOD, INGEST_NS, T0_NS, good, render, whole
 from ticklake import __version__
 from ticklake.decode.limits import DecodeLimits
 from ticklake.schema.lookup import TableCatalog
-from ticklake.schema.messages import group_messages
 from ticklake.schema.partition import parse_folder
 from ticklake.schema.user_tables import parse_user_tables
 from ticklake.sink.encode import SegmentEncoder
+from ticklake.testing.messages import group_messages
 
 CATALOG = TableCatalog()
 HOUR_NS = 3_600 * 10**9

@@ -13,11 +13,12 @@ from ticklake.base.errors import CorruptError, OutOfRoomError, UsageError
 from ticklake.files.local import LocalFiles
 from ticklake.lake.batch import EncodedSegment
 from ticklake.lake.ledger import read_ledger
-from ticklake.schema.messages import MessageGroup, Skipped, group_messages
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.sink.lane import Lane
 from ticklake.sink.progress import Progress
 from ticklake.testing.clock import ManualClock
 from ticklake.testing.disk import CrashDisk, Faults
+from ticklake.testing.messages import group_messages
 from ticklake.wal.log import Wal
 from ticklake.wal.segment import payload_crc32c
 from ticklake.wal.state import Incarnation, Position, SegmentState

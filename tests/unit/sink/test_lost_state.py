@@ -13,10 +13,10 @@ from ticklake.files.lease import StateFolder
 from ticklake.files.local import LocalFiles
 from ticklake.lake.ledger import decode_entry
 from ticklake.schema.lookup import TableCatalog
-from ticklake.schema.messages import group_messages
 from ticklake.sink.lane import Lane
 from ticklake.sink.lost_state import check_lost, check_not_lost, plan_rebuild, rebuild_state
 from ticklake.testing.clock import ManualClock
+from ticklake.testing.messages import group_messages
 from ticklake.wal.state import Incarnation, Position
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
 from ticklake.sink.policy import FlushPolicy, FlushRule
+from ticklake.testing.messages import group_messages
 
 RULES = {b"fast": FlushRule(3, 1.0), b"slow": FlushRule(100, 10.0)}
 

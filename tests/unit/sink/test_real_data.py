@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from ticklake.schema.lookup import TableCatalog
-from ticklake.schema.messages import group_messages
 from ticklake.sink.encode import SegmentEncoder
+from ticklake.testing.messages import group_messages
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "binance_hft_tidy"
 ROWS = 4_000

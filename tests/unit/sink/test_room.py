@@ -12,7 +12,7 @@ from tests.unit.sink.test_writer import append, messages, new_writer, running, s
 from ticklake.base.errors import OutOfRoomError
 from ticklake.base.metrics import Metrics
 from ticklake.lake.ledger import read_ledger
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy, FlushRule
 from ticklake.sink.room import Ballast
@@ -20,6 +20,7 @@ from ticklake.sink.segment import Segment
 from ticklake.sink.writer import LaneWriter
 from ticklake.testing.clock import ManualClock
 from ticklake.testing.disk import CrashDisk, CrashFile, Faults
+from ticklake.testing.messages import group_messages
 
 BALLAST = f"{STATE}/ballast-model"
 BALLAST_BYTES = 4096

@@ -15,12 +15,13 @@ from tests.crash.mill import DATA, STATE, model_encoder, model_ids
 from ticklake.base.errors import DiskError
 from ticklake.base.metrics import Metrics
 from ticklake.lake.ledger import read_ledger
-from ticklake.schema.messages import MessageGroup, Skipped, group_messages
+from ticklake.schema.messages import MessageGroup, Skipped
 from ticklake.sink.lane import Lane
 from ticklake.sink.policy import FlushPolicy, FlushRule
 from ticklake.sink.writer import LaneWriter
 from ticklake.testing.clock import ManualClock
 from ticklake.testing.disk import CrashDisk, Faults
+from ticklake.testing.messages import group_messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from datetime import date, time
 from ticklake.decode.decode import decode_groups
 from ticklake.decode.limits import DecodeLimits
 from ticklake.schema.lookup import TableCatalog
-from ticklake.schema.messages import group_messages
 from ticklake.testing.market import MarketSimulator, encode
+from ticklake.testing.messages import group_messages
 
 
 def test_every_simulated_event_becomes_rows() -> None:

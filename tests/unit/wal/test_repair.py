@@ -11,9 +11,10 @@ import pytest
 from ticklake.base.errors import CorruptError
 from ticklake.ingest.api import MessageFacts, Retention, StreamFacts
 from ticklake.ingest.resume import Finding, decide
-from ticklake.schema.messages import Skipped, group_messages
+from ticklake.schema.messages import Skipped
 from ticklake.sink.progress import Progress
 from ticklake.testing.disk import CrashDisk, Faults, PowerCut
+from ticklake.testing.messages import group_messages
 from ticklake.wal.errors import WalCorruptError
 from ticklake.wal.log import Wal, read_log
 from ticklake.wal.repair import repair_folder, verify_folder

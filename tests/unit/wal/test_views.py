@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ticklake.schema.messages import MessageGroup, group_messages
+from ticklake.schema.messages import MessageGroup
+from ticklake.testing.messages import group_messages
 from ticklake.wal.frame import encode_close, encode_group
 from ticklake.wal.header import SegmentHeader, encode_header
 from ticklake.wal.segment import Tail, scan
