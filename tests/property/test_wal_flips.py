@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 
+import pytest
+
 from ticklake.schema.messages import MessageGroup
 from ticklake.testing.messages import group_messages
 from ticklake.wal.frame import encode_close, encode_group
@@ -92,6 +94,7 @@ def test_a_segment_cut_at_any_byte_is_refused_when_the_next_one_knows_its_length
     assert all(scan(content[:cut], expected_bytes=len(content)).tail is Tail.CORRUPT for cut in range(len(content)))
 
 
+@pytest.mark.long
 def test_any_flipped_bit_in_a_closed_segment_is_refused_and_nothing_is_invented() -> None:
     content, ends = _segment(is_closed=True)
     whole = _groups()
@@ -105,6 +108,7 @@ def test_any_flipped_bit_in_a_closed_segment_is_refused_and_nothing_is_invented(
             assert found.tail is not Tail.CLEAN, (at, bit)
 
 
+@pytest.mark.long
 def test_any_flipped_bit_in_an_open_segment_is_refused_even_in_the_last_group() -> None:
     content, _ = _segment(is_closed=False)
     hidden = []

@@ -135,6 +135,6 @@ class LogAgainstList(RuleBasedStateMachine):
 def test_the_log_is_the_list_over_ten_thousand_steps() -> None:
     LogAgainstList.steps = 0
     run_state_machine_as_test(
-        LogAgainstList, settings=settings(max_examples=350, stateful_step_count=40, deadline=None)
+        LogAgainstList, settings=settings(max_examples=300, stateful_step_count=40, deadline=None)
     )
     assert LogAgainstList.steps >= 10_000

@@ -60,7 +60,7 @@ class Files(Protocol):
         ...
 
     def load(self, path: str) -> memoryview:
-        """All bytes of a large file, read-only. Raises FileNotFoundError."""
+        """All bytes of a large file that nobody shortens meanwhile, read-only. Raises FileNotFoundError."""
         ...
 
     def size_bytes(self, path: str) -> int:

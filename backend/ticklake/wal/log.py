@@ -215,13 +215,14 @@ class Wal:
 def scan_log(files: Files, folder: str) -> Iterator[LoggedSegment]:
     """Every segment in the folder, oldest first, judged with what its successor knows. Never raises on bad bytes.
 
-    Segments are read one at a time: a log that grew while the lake was full need not fit into memory.
+    Segments are read one at a time: a log that grew while the lake was full need not fit into memory. They are copied:
+    an owner at work may shorten the last one.
 
     Raises:
         FileNotFoundError: its owner retired a segment meanwhile; begin again.
         DiskError: a segment cannot be read.
     """
-    return _scan_all(files, folder, read_headers(files, folder), lambda _number: True)
+    return _scan_all(files.read, folder, read_headers(files, folder), lambda _number: True)
 
 
 def read_log(
@@ -243,14 +244,17 @@ def read_log(
     headers = read_headers(files, folder)
     for number, reason in chain_faults(headers, files.list(folder)).items():
         raise WalCorruptError(f"{folder}/{segment_name(number)}", offset_bytes=0, reason=reason)
-    for segment in _scan_all(files, folder, headers, is_kept):
+    for segment in _scan_all(files.load, folder, headers, is_kept):
         if segment.scan.tail is Tail.CORRUPT:
             raise WalCorruptError(segment.path, offset_bytes=segment.scan.valid_bytes, reason=segment.scan.reason)
         yield segment
 
 
 def _scan_all(
-    files: Files, folder: str, headers: Mapping[int, SegmentHeader | None], is_kept: Callable[[int], bool]
+    content_of: Callable[[str], bytes | memoryview],
+    folder: str,
+    headers: Mapping[int, SegmentHeader | None],
+    is_kept: Callable[[int], bool],
 ) -> Iterator[LoggedSegment]:
     expected: dict[int, int] = {}
     for header in headers.values():
@@ -262,7 +266,7 @@ def _scan_all(
         if not is_kept(number):
             continue
         path = f"{folder}/{segment_name(number)}"
-        content = files.load(path)
+        content = content_of(path)
         synced_bytes = expected.get(number, 0)
         yield LoggedSegment(number, path, len(content), scan(content, expected_bytes=synced_bytes), synced_bytes)
 

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
+from mmap import mmap
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,30 @@ def test_more_parts_than_one_call_may_take_arrive_in_order(place: tuple[PlacedFi
     file.write(parts)
     file.close()
     assert files.read(f"{root}/a") == b"".join(parts)
+
+
+def test_a_large_file_that_cannot_be_read_to_its_end_is_an_error_and_no_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 100_000)
+
+    def shortened(descriptor: int, size_bytes: int, **how: int) -> mmap:
+        content = mmap(descriptor, size_bytes, **how)
+        os.truncate(tmp_path / "a", 0)  # from here on its pages are where a disk cannot be read
+        return content
+
+    monkeypatch.setattr("ticklake.files.local.mmap", shortened)
+    with pytest.raises(DiskError, match=r"read .*/a: "):
+        LocalFiles().load(str(tmp_path / "a"))
+
+
+def test_a_kernel_that_cannot_read_mapped_pages_ahead_gives_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    monkeypatch.setattr("ticklake.files.local._POPULATE_READ", 9_999)
+    content = LocalFiles().load(str(tmp_path / "a"))
+    assert (content, content.readonly, type(content.obj)) == (b"content", True, bytes)
 
 
 def test_a_taken_name_is_refused(place: tuple[PlacedFiles, str]) -> None:
