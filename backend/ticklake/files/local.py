@@ -19,6 +19,9 @@ from ticklake.files.os_errors import final_errors, sorted_errors, write_errors
 FILE_MODE = 0o640  # readable by the group (researchers), by nobody else
 FOLDER_MODE = 0o750
 _POPULATE_READ: Final = 22  # MADV_POPULATE_READ of Linux: an error where a read of the memory would end in a signal
+_CANNOT_MAP: Final = frozenset({errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP})
+"""What a kernel before 5.14 says to that call, and a file system whose files cannot be mapped."""
+
 _WRITE_PARTS_MAX = 512  # below IOV_MAX (1024 on Linux, may be lower elsewhere)
 
 
@@ -106,13 +109,13 @@ class LocalFiles:
             size_bytes = os.fstat(file.fileno()).st_size
             if not size_bytes:
                 return memoryview(b"")  # nothing cannot be mapped
-            content = mmap(file.fileno(), size_bytes, flags=MAP_PRIVATE, prot=PROT_READ)
             try:
+                content = mmap(file.fileno(), size_bytes, flags=MAP_PRIVATE, prot=PROT_READ)
                 content.madvise(_POPULATE_READ)
             except OSError as error:
-                if error.errno != errno.EINVAL:
+                if error.errno not in _CANNOT_MAP:
                     raise
-                return memoryview(file.read())  # a kernel before 5.14 cannot
+                return memoryview(file.read())
             return memoryview(content)
 
     def size_bytes(self, path: str) -> int:
