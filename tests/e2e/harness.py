@@ -293,7 +293,7 @@ class Service:
         """Until everything up to this stream sequence is in files; the lane's last status."""
         return self._wait_lane(
             stream,
-            lambda lane: _has(lane, sequence) and lane["waiting"] == 0,
+            lambda lane: _has(lane, sequence) and lane["waiting"] == 0 and _is_counted(lane),
             f"brought {stream} up to {sequence} into files",
             timeout_s,
         )
@@ -338,6 +338,11 @@ def _answers(is_true: Callable[[], bool]) -> bool:
         return is_true()
     except (OSError, http.client.HTTPException):
         return False
+
+
+def _is_counted(lane: dict[str, Any]) -> bool:
+    """A commit that has ended is counted a moment later."""
+    return bool(lane["received"] <= lane["stored"] + lane["quarantined"] + lane["duplicates"])
 
 
 def _has(lane: Mapping[str, Any], sequence: int) -> bool:
