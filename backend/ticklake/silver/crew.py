@@ -30,8 +30,8 @@ _POOLED_BYTES_MIN: Final = 64 << 20
 _ONE_THREAD: Final = {"POLARS_MAX_THREADS": "1"}
 _JEMALLOC: Final = "_RJEM_MALLOC_CONF"  # of Polars
 _POLARS_OWN: Final = ("dirty_decay_ms:500", "muzzy_decay_ms:1000")  # what it puts there itself when it is imported
+_JEMALLOC_KEEPS: Final = ("narenas:1", "dirty_decay_ms:-1", "muzzy_decay_ms:-1")
 _KEEP_MEMORY: Final = {
-    _JEMALLOC: "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),  # NumPy: glibc
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that it takes
 }
@@ -214,7 +214,7 @@ def _settings_for_children() -> Iterator[None]:
     environment = os.environ  # noqa: TID251, what children inherit is no setting of ours
     wanted = {**_ONE_THREAD, **{name: environment.get(name, value) for name, value in _KEEP_MEMORY.items()}}
     users = [item for item in environment.get(_JEMALLOC, "").split(",") if item and item not in _POLARS_OWN]
-    wanted[_JEMALLOC] = ",".join([_KEEP_MEMORY[_JEMALLOC], *users])  # the last one counts
+    wanted[_JEMALLOC] = ",".join([*_JEMALLOC_KEEPS, *users])  # the last one counts
     before = {name: environment.get(name) for name in wanted}
     environment.update(wanted)
     try:

@@ -120,6 +120,25 @@ async def test_only_the_end_of_a_hold_wakes_the_feed(wakes: int) -> None:
     writer.lane.close()
 
 
+def publish(server: FakeJetStream, clock: ManualClock, *numbers: int) -> None:
+    """One message a second."""
+    for number in numbers:
+        clock.advance(1)
+        server.add(STREAM, "model.a", b'{"id":%d}' % number)
+
+
+async def five_messages_are_held(retention: str) -> tuple[CrashDisk, ManualClock, FakeJetStream]:
+    """Five messages that a feed has read and acked: the disk that holds them, the clock of the server, the server."""
+    disk, server_clock = CrashDisk(), ManualClock()
+    server = FakeJetStream(server_clock)
+    server.create_stream(STREAM, "model.>", retention=retention)
+    writer, clock = new_writer(disk)
+    async with fed(server, writer, clock):
+        publish(server, server_clock, 1, 2, 3, 4, 5)
+        await until(lambda: writer.counts.received == 5, "five messages are in the log")
+    return disk, server_clock, server
+
+
 def lose_the_tail_and_step_back(server: FakeJetStream, clock: ManualClock, lost: int) -> None:
     """The power goes while nobody reads; the server comes back with less, and earlier."""
     server.lose_tail(STREAM, lost)
@@ -127,19 +146,9 @@ def lose_the_tail_and_step_back(server: FakeJetStream, clock: ManualClock, lost:
 
 
 async def test_new_messages_of_a_server_whose_clock_went_back_are_stored_though_older_than_our_position() -> None:
-    disk, server_clock = CrashDisk(), ManualClock()
-    server = FakeJetStream(server_clock)
-    server.create_stream(STREAM, "model.>")
-    writer, clock = new_writer(disk)
-    async with fed(server, writer, clock):
-        for number in range(1, 6):
-            server_clock.advance(1)
-            server.add(STREAM, "model.a", b'{"id":%d}' % number)
-        await until(lambda: writer.counts.received == 5, "five messages are in the log")
+    disk, server_clock, server = await five_messages_are_held("limits")
     lose_the_tail_and_step_back(server, server_clock, 2)
-    for number in (14, 15, 16):
-        server_clock.advance(1)
-        server.add(STREAM, "model.a", b'{"id":%d}' % number)
+    publish(server, server_clock, 14, 15, 16)
     writer, clock = new_writer(disk)
     async with fed(server, writer, clock) as feed:
         await until(lambda: writer.counts.received == 6, "all of the stream was read")
@@ -163,20 +172,10 @@ async def a_connection_that_is_cut_gets_the_first_one(server: FakeJetStream) -> 
 
 async def test_a_work_queue_that_lost_its_tail_drops_no_message_that_comes_behind_later_ones() -> None:
     """Sequences 4 and 5 are used again; 5 comes first, 4 was on its way to an earlier connection and comes again."""
-    disk, server_clock = CrashDisk(), ManualClock()
-    server = FakeJetStream(server_clock)
-    server.create_stream(STREAM, "model.>", retention="workqueue")
-    writer, clock = new_writer(disk)
-    async with fed(server, writer, clock):
-        for number in range(1, 6):
-            server_clock.advance(1)
-            server.add(STREAM, "model.a", b'{"id":%d}' % number)
-        await until(lambda: writer.counts.received == 5, "five messages are in the log")
+    disk, server_clock, server = await five_messages_are_held("workqueue")
     server.lose_tail(STREAM, 2)
     server.drop_consumer(STREAM)
-    for number in (14, 15, 16):
-        server_clock.advance(1)
-        server.add(STREAM, "model.a", b'{"id":%d}' % number)
+    publish(server, server_clock, 14, 15, 16)
     await a_connection_that_is_cut_gets_the_first_one(server)
     writer, clock = new_writer(disk)
     async with fed(server, writer, clock) as feed:
@@ -189,20 +188,10 @@ async def test_a_work_queue_that_lost_its_tail_drops_no_message_that_comes_behin
 
 
 async def test_a_work_queue_whose_clock_went_back_drops_no_new_message_as_a_duplicate() -> None:
-    disk, server_clock = CrashDisk(), ManualClock()
-    server = FakeJetStream(server_clock)
-    server.create_stream(STREAM, "model.>", retention="workqueue")
-    writer, clock = new_writer(disk)
-    async with fed(server, writer, clock):
-        for number in range(1, 6):
-            server_clock.advance(1)
-            server.add(STREAM, "model.a", b'{"id":%d}' % number)
-        await until(lambda: writer.counts.received == 5, "five messages are in the log")
+    disk, server_clock, server = await five_messages_are_held("workqueue")
     lose_the_tail_and_step_back(server, server_clock, 2)
     server.drop_consumer(STREAM)  # the server remembers it no better than the messages
-    for number in (14, 15, 16):
-        server_clock.advance(1)
-        server.add(STREAM, "model.a", b'{"id":%d}' % number)
+    publish(server, server_clock, 14, 15, 16)
     writer, clock = new_writer(disk)
     async with fed(server, writer, clock) as feed:
         await until(lambda: writer.counts.received == 3, "three more came")
