@@ -27,12 +27,14 @@ def run_for(place: Place | None) -> Run:
     return side_by_side if isinstance(place, ObjectPath) else map
 
 
-def side_by_side(call: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> list[ResultT]:
+def side_by_side(
+    call: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, at_once: int = REQUESTS_MAX
+) -> list[ResultT]:
     """The results of `call` for each item, in the order of the items. Raises what the first failed call raised."""
     items = list(items)
     if len(items) < 2:
         return [call(item) for item in items]
-    with ThreadPoolExecutor(min(REQUESTS_MAX, len(items)), thread_name_prefix="lake-store") as pool:
+    with ThreadPoolExecutor(min(at_once, len(items)), thread_name_prefix="lake-store") as pool:
         try:
             return list(pool.map(call, items))
         except BaseException:

@@ -103,15 +103,15 @@ class _Build:
     def run(self, asked: Iterable[date] | None) -> BuildResult:
         """The whole build."""
         records, state = self._folder.read_records(), self._folder.read_state()
-        hasher = InputHasher(self._lake.data_root)
         days = dates_of(self._lake, self._recipe, asked, records)
         side_by_side = run_for(self._lake.data_root)
         draft = partial(draft_date, self._lake, self._recipe, records=records, force=self._options.force)
         drafts = list(side_by_side(draft, days))
-        make = partial(plan_date, self._recipe, folder=self._folder, records=records, hasher=hasher)
         with ExitStack() as stack:
             is_plain = bool(drafts) and all(draft.cause for draft in drafts)
             early = stack.enter_context(self._hire(drafts)) if is_plain else None  # gets ready while bronze is hashed
+            hasher = InputHasher(self._lake.data_root, (draft.inputs for draft in drafts if draft.inputs is not None))
+            make = partial(plan_date, self._recipe, folder=self._folder, records=records, hasher=hasher)
             plans = list(side_by_side(make, drafts))
             work = [plan for plan in plans if plan.cause]
             for plan in plans:

@@ -1,178 +1,105 @@
 """What must hold for the files of a version: columns, types, nulls, ranges, keys, order, features that say something.
 
-Two rules need many rows and are judged over the whole version, never over one date: a feature that is the same on a
-quiet day is no fault. Below `ROWS_TO_JUDGE` rows they only warn.
-
-    never_known          null in every row; only a warning while no date had its whole look-back (`warmed_up`)
-    constant_feature     one distinct value, nulls apart, over all dates
-    identical_features   the same value in every row, null equal to null and NaN to NaN, over all dates; numbers of any
-                         type are compared, flags as 0 and 1
+Each date is checked by itself (`check_date`), wherever that is done; `sum_up` makes one verdict of all dates. What is
+judged over the whole version only, see `feature_checks`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
+from ticklake.silver.feature_checks import FeatureTrace, judge_features, trace_features
+from ticklake.silver.finding import SAMPLE_MAX, Finding, Marker, Severity, Status
 from ticklake.silver.stage import ColumnSpec, Role
 
-ROWS_TO_JUDGE: Final = 50
-SAMPLE_MAX: Final = 3
 EVENT_ID: Final = "event_id"
 ORDER: Final = "ts_event_ns"
 
 
-class Severity(StrEnum):
-    """Whether a failed check fails the build."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class Status(StrEnum):
-    """Outcome of a check."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-
-
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Outcome of one check of one column.
+class DateChecks:
+    """What one file of one date told.
 
     Attributes:
-        name: of the check.
-        file: which file of the dates: signals, state or episodes.
-        column: of the file; "" when the check is about the whole file.
-        severity: whether failing fails the build.
-        n: rows (for checks of the schema: 1) that were looked at.
-        n_failed: how many of them are wrong.
-        threshold: what was allowed, in words.
-        status: passed when nothing is wrong.
-        sample: a few of the wrong values, each with its date.
+        findings: one per check and column, also for what passed.
+        rows: how many it has.
+        features: name -> what is to be compared with other dates and other features.
     """
 
-    name: str
-    file: str
-    column: str
-    severity: Severity
-    n: int
-    n_failed: int
-    threshold: str
-    status: Status
-    sample: tuple[str, ...] = ()
-
-    @property
-    def fails(self) -> bool:
-        """Whether the build fails by it."""
-        return self.status is Status.FAILED and self.severity is Severity.ERROR
+    findings: tuple[Finding, ...]
+    rows: int = 0
+    features: Mapping[str, FeatureTrace] = field(default_factory=dict)
 
 
-def check_frame(
-    frame: pl.LazyFrame,
-    columns: Sequence[ColumnSpec],
-    *,
-    date: str,
-    empty_reason: str | None = None,
-    file: str = "signals",
-) -> list[Finding]:
-    """Check one file of one date by itself.
+def check_date(frame: pl.LazyFrame, columns: Sequence[ColumnSpec], *, date: str, file: str = "signals") -> DateChecks:
+    """Check one file of one date by itself. A column of the wrong type is not looked into.
 
     Args:
-        frame: its rows.
+        frame: its rows; it has some, or its date would have no file.
         columns: what is declared.
         date: of the file, for the samples.
-        empty_reason: why there is no row; None when there should be some.
         file: its name without suffix.
-
-    Returns:
-        one finding per check and column, also for what passed. A column of the wrong type is not looked into.
     """
-    schema = frame.collect_schema()
-    declared = {spec.name: spec for spec in columns}
+    rows = frame.collect()
+    schema = rows.schema
     sound = [spec for spec in columns if schema.get(spec.name) == spec.dtype]
-    mark = _Marker(file, date)
+    mark = Marker(file, date)
     findings = [
-        mark("column_missing", name, 1, int(name not in schema), "every declared column is there", [name])
-        for name in declared
+        mark(
+            "column_missing", spec.name, 1, int(spec.name not in schema), "every declared column is there", [spec.name]
+        )
+        for spec in columns
     ]
+    declared = {spec.name for spec in columns}
     findings += [mark("column_extra", name, 1, 1, "no other column", [name]) for name in schema if name not in declared]
     findings += [
         mark("type", spec.name, 1, int(schema[spec.name] != spec.dtype), str(spec.dtype), [str(schema[spec.name])])
         for spec in columns
         if spec.name in schema
     ]
-    rows = frame.select([spec.name for spec in sound]).collect()
-    unexplained = int(rows.height == 0 and not empty_reason)
-    findings.append(mark("empty_date", "", 1, unexplained, "an empty date has its reason", ["no row, no reason"]))
+    findings.append(mark("empty_date", "", 1, int(rows.is_empty()), _HAS_REASON, ["no row, no reason"]))
     if rows.height:
         findings += _check_values(rows, sound, mark)
         findings += _check_keys(rows, sound, mark)
         findings += _check_order(rows, mark)
-    return findings
+    return DateChecks(tuple(findings), rows.height, trace_features(rows, sound))
 
 
-def check_version(
-    frames: Mapping[str, pl.LazyFrame],
-    columns: Sequence[ColumnSpec],
-    *,
-    empty_reasons: Mapping[str, str] | None = None,
-    file: str = "signals",
-    warmed_up: bool = True,
+def check_empty(reason: str, *, date: str, file: str = "signals") -> DateChecks:
+    """Check a date that has no files: why not must be known."""
+    return DateChecks((Marker(file, date)("empty_date", "", 1, int(not reason), _HAS_REASON, ["no reason"]),))
+
+
+def sum_up(
+    dates: Sequence[DateChecks], columns: Sequence[ColumnSpec], *, file: str = "signals", warmed_up: bool = True
 ) -> list[Finding]:
-    """Check one file of all dates of a version: each date by itself, and what only shows over all of them.
+    """The checks of one file over all dates of a version, and what only shows over all of them.
 
     Args:
-        frames: date -> its rows.
+        dates: in ascending order.
         columns: what is declared.
-        empty_reasons: date -> why it has no row; such a date may be left out of `frames`.
-        file: name of the file without suffix.
+        file: its name without suffix.
         warmed_up: whether at least one date had all the earlier data that its stages want to see.
 
     Returns:
         one finding per check and column; dates are summed up, samples name them.
     """
-    reasons = empty_reasons or {}
-    findings: list[Finding] = []
-    features = _Features(columns)
-    for date in sorted(frames):
-        rows = frames[date].collect().lazy()  # both look at every column: the file is read once
-        findings += check_frame(rows, columns, date=date, empty_reason=reasons.get(date), file=file)
-        features.add(rows)
-    return _sum_up(findings) + features.findings(_Marker(file, ""), warmed_up)
+    of_dates = _together([finding for each in dates for finding in each.findings])
+    traces = [(each.rows, each.features) for each in dates if each.rows]
+    return of_dates + judge_features(traces, columns, Marker(file, ""), warmed_up=warmed_up)
 
 
-@dataclass(frozen=True, slots=True)
-class _Marker:
-    """Makes the findings of one file."""
-
-    file: str
-    date: str
-
-    def __call__(
-        self,
-        name: str,
-        column: str,
-        n: int,
-        n_failed: int,
-        threshold: str,
-        sample: Iterable[Any] = (),
-        severity: Severity = Severity.ERROR,
-    ) -> Finding:
-        shown = [f"{self.date}: {value}" if self.date else str(value) for value in sample] if n_failed else []
-        status = Status.FAILED if n_failed else Status.PASSED
-        return Finding(name, self.file, column, severity, n, n_failed, threshold, status, tuple(shown[:SAMPLE_MAX]))
+_HAS_REASON: Final = "an empty date has its reason"
 
 
-def _check_values(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: _Marker) -> list[Finding]:
+def _check_values(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: Marker) -> list[Finding]:
     """Nulls, NaN and ranges: counted for all columns at once, looked into only where something is wrong."""
     rules = [rule for spec in specs for rule in _rules(spec)]
     if not rules:
@@ -214,7 +141,7 @@ def _rules(spec: ColumnSpec) -> tuple[_Rule, ...]:
     return tuple(rules)
 
 
-def _check_keys(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: _Marker) -> list[Finding]:
+def _check_keys(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: Marker) -> list[Finding]:
     names = [spec.name for spec in specs if spec.role is Role.KEY]
     key = [EVENT_ID] if EVENT_ID in names else names
     if not key:
@@ -224,14 +151,16 @@ def _check_keys(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: _Marker) 
     return [mark("duplicate_key", ", ".join(key), rows.height, again.height, "each key once", sample)]
 
 
-def _check_order(rows: pl.DataFrame, mark: _Marker) -> list[Finding]:
+def _check_order(rows: pl.DataFrame, mark: Marker) -> list[Finding]:
     if ORDER not in rows.columns:
         return []
     late = rows[ORDER].filter((rows[ORDER].diff() < 0).fill_null(value=False))
     return [mark("unsorted", ORDER, rows.height, len(late), "ascending", late[:SAMPLE_MAX])]
 
 
-def _sum_up(findings: Sequence[Finding]) -> list[Finding]:
+def _together(findings: Sequence[Finding]) -> list[Finding]:
+    """One finding per check and column."""
+
     def check(finding: Finding) -> tuple[str, str]:
         return finding.name, finding.column
 
@@ -250,61 +179,3 @@ def _sum_up(findings: Sequence[Finding]) -> list[Finding]:
             )
         )
     return summed
-
-
-class _Features:
-    """Collects over all dates what tells constant and identical features; a digest per column, not the rows."""
-
-    def __init__(self, columns: Sequence[ColumnSpec]) -> None:
-        self._specs = [spec for spec in columns if spec.role is Role.FEATURE]
-        self._digests = {spec.name: hashlib.blake2b(str(_compared_as(spec.dtype)).encode()) for spec in self._specs}
-        self._values: list[pl.DataFrame] = []  # of each date one row: of each feature a list of two values at most
-        self._rows = 0
-
-    def add(self, frame: pl.LazyFrame) -> None:
-        """Take the rows of one more date."""
-        schema = frame.collect_schema()
-        sound = [spec.name for spec in self._specs if schema.get(spec.name) == spec.dtype]
-        rows = frame.select(sound).collect()
-        self._rows += rows.height
-        compared = (pl.col(name).cast(_compared_as(dtype)) for name, dtype in rows.schema.items())
-        for hashed in rows.select(values.hash(0) for values in compared):
-            self._digests[hashed.name].update(hashed.to_numpy().tobytes())
-        self._values.append(rows.select(_two_of(pl.all())))
-
-    def findings(self, mark: _Marker, warmed_up: bool) -> list[Finding]:
-        """The verdicts."""
-        if not self._rows:
-            return []
-        few = f"; warns below {ROWS_TO_JUDGE} rows"
-        severity = Severity.ERROR if self._rows >= ROWS_TO_JUDGE else Severity.WARNING
-        unknown_severity = severity if warmed_up else Severity.WARNING
-        found = []
-        first: dict[bytes, str] = {}
-        known = pl.concat(self._values, how="diagonal").select(_two_of(pl.all().explode())).row(0, named=True)
-        for name in self._digests:
-            values = known.get(name, [])
-            count = len(values)
-            unknown, constant = (self._rows if count == number else 0 for number in (0, 1))
-            found.append(
-                mark("never_known", name, self._rows, unknown, "known in some row" + few, ["null"], unknown_severity)
-            )
-            sample = [f"always {values[0]}"] if constant else []
-            found.append(
-                mark("constant_feature", name, self._rows, constant, "two distinct values" + few, sample, severity)
-            )
-            if count > 1:
-                twin = first.setdefault(self._digests[name].digest(), name)
-                same = self._rows if twin != name else 0
-                rule = "differs from every other feature in some row" + few
-                found.append(mark("identical_features", name, self._rows, same, rule, [f"= {twin}"], severity))
-        return found
-
-
-def _compared_as(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType | type[pl.DataType]:
-    return pl.Float64() if dtype.is_numeric() or dtype == pl.Boolean() else dtype
-
-
-def _two_of(values: pl.Expr) -> pl.Expr:
-    """The first two distinct values, as one list."""
-    return values.drop_nulls().unique(maintain_order=True).head(2).implode()

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import importlib.util
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -97,7 +97,7 @@ def _read(path: Path) -> Code:
 def _imports(tree: ast.Module) -> tuple[str, ...]:
     """As written, with the dots of a relative import."""
     names: list[str] = []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -106,6 +106,15 @@ def _imports(tree: ast.Module) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom):
             names += ["." * node.level + alias.name for alias in node.names]
     return tuple(names)
+
+
+def _statements(parent: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below, at any depth; expressions, nine in ten nodes of a tree, hold none."""
+    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+        below = getattr(parent, block, ())
+        for node in below if isinstance(below, list) else ():
+            yield node
+            yield from _statements(node)
 
 
 def _followed(path: Path, imports: Iterable[str]) -> list[Path]:

@@ -27,17 +27,18 @@ _POOLS_MAX: Final = 3  # a task that kills its process every time must not go ro
 _CONNECT_TIMEOUT_S: Final = 20
 _WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: a full session takes 0.9, a busier one more
 _POOLED_BYTES_MIN: Final = 64 << 20
-_ONE_THREAD: Final = {"POLARS_MAX_THREADS": "1"}
+_ONE_THREAD: Final = {"POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _JEMALLOC: Final = "_RJEM_MALLOC_CONF"  # of Polars
 _POLARS_OWN: Final = ("dirty_decay_ms:500", "muzzy_decay_ms:1000")  # what it puts there itself when it is imported
-_JEMALLOC_KEEPS: Final = ("narenas:1", "dirty_decay_ms:-1", "muzzy_decay_ms:-1")
+_JEMALLOC_KEEPS: Final = ("narenas:1", "dirty_decay_ms:-1", "muzzy_decay_ms:-1", "background_thread:false")
 _KEEP_MEMORY: Final = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 30),  # NumPy: glibc
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),  # the largest that it takes
 }
 """What was freed is kept for the next date, in one arena for all threads of Polars; a user's own settings come first.
 With an arena for each thread every other date fetches the pages of its book anew, a third of its time, and the process
-grows to 1.5 GiB instead of 0.9. Without the others a rebuild of the certificate takes an eighth longer."""
+grows to 1.5 GiB instead of 0.9. Without the others a rebuild of the certificate takes an eighth longer. Polars' own
+thread that gives memory back would only wake up a hundred times a second, on the core of another worker."""
 
 Unit = Callable[..., bytes]
 

@@ -22,11 +22,12 @@ def encode_frame(frame: pl.DataFrame, *, version: str, date: str, table: str, co
         columns: declared columns; ids among them get no dictionary.
     """
     rows = frame.rechunk().to_arrow(compat_level=pl.CompatLevel.oldest())
-    rows = rows.cast(pa.schema([_plain(field) for field in rows.schema]))
+    # cast by its reader: a table does it with pyarrow.compute, which takes a process 40 ms to import
+    plain = rows.to_reader().cast(pa.schema([_plain(field) for field in rows.schema])).read_all()
     known = [name for name in _SORTED_BY if name in frame.columns and frame[name].is_sorted()]
     ids = [spec.name for spec in columns if spec.name.endswith("_id")]
     footer = {"schema": f"silver.{table}", "version": version, "date": date, "rows": str(frame.height)}
-    return encode_parquet(rows, footer=footer, sorted_by=known, varied=ids)
+    return encode_parquet(plain, footer=footer, sorted_by=known, varied=ids)
 
 
 def _plain(field: pa.Field) -> pa.Field:

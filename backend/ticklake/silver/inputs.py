@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,6 +17,7 @@ from ticklake.catalog.artifact_ref import hash_file
 from ticklake.files.engines import footer_source
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
+from ticklake.files.side_by_side import REQUESTS_MAX, side_by_side
 from ticklake.readers.footer import find_culprit, name_the_culprit
 from ticklake.readers.lake import Lake
 from ticklake.readers.listing import DataFile, list_files
@@ -69,27 +72,32 @@ def find_inputs(lake: Lake, recipe: Recipe, session: SessionWindow) -> SessionIn
 
 
 class InputHasher:
-    """Hashes bronze files, each once: the look-backs of neighbouring sessions share most of them.
+    """What bronze files hold, each read once: the look-backs of neighbouring sessions share most of them.
 
     In a bucket the hash is that which was noted with an object when it was stored; its bytes are read when there is
     none.
     """
 
-    def __init__(self, root: Place) -> None:
-        self._root = root
-        self._known: dict[tuple[str, int], InputFile] = {}
+    def __init__(self, root: Place, sessions: Iterable[SessionInputs]) -> None:
+        """Read all bytes of local files, as many at the same time as there are cores.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        paths = list(dict.fromkeys(path for inputs in sessions for path, _ in inputs.listed))
+        at_once = REQUESTS_MAX if isinstance(root, ObjectPath) else len(psutil.Process().cpu_affinity())
+        self._found = dict(zip(paths, side_by_side(partial(_read, root), paths, at_once=at_once), strict=True))
 
     def hash(self, inputs: SessionInputs) -> tuple[InputFile, ...]:
-        """Every file of a session once, in order of paths: rows, bytes and sha256. Reads all bytes of local files.
+        """Every file of one of the sessions once, in order of paths: rows, bytes and sha256.
 
         Raises:
             CorruptError: a file cannot be read.
-            StoreUnavailableError: the store does not answer.
         """
-        for path, size_bytes in inputs.listed:
-            if (path, size_bytes) not in self._known:
-                self._known[path, size_bytes] = _fixed(self._root, path)
-        return tuple(self._known[key] for key in inputs.listed)
+        files = [self._found[path] for path, _ in inputs.listed]
+        if damage := next((file for file in files if isinstance(file, CorruptError)), None):
+            raise damage
+        return tuple(file for file in files if isinstance(file, InputFile))
 
 
 def inputs_hash(inputs: tuple[InputFile, ...]) -> str:
@@ -168,13 +176,13 @@ def _files(lake: Lake, recipe: Recipe, name: str, first_ns: int, until_ns: int) 
     return tuple(list_files(lake.data_root / relation.folder, relation.keys, wanted))
 
 
-def _fixed(root: Place, path: str) -> InputFile:
+def _read(root: Place, path: str) -> InputFile | CorruptError:
     name = path.removeprefix(str(root)).lstrip("/")
     place = root / name
     try:
         rows = pq.read_metadata(footer_source(place) if isinstance(place, ObjectPath) else path).num_rows
     except (pa.ArrowException, OSError) as error:
-        raise CorruptError(f"{path}: no readable Parquet footer ({error}); run `ticklake verify`") from error
+        return CorruptError(f"{path}: no readable Parquet footer ({error}); run `ticklake verify`")
     if isinstance(place, ObjectPath):
         return InputFile(name, rows, *size_and_hash(place))
     return InputFile(name, rows, place.stat().st_size, hash_file(place))

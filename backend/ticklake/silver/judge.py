@@ -8,17 +8,16 @@ from typing import Final
 
 from ticklake.base.clock import Clock
 from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, UsageError
-from ticklake.files.engines import scan_files
-from ticklake.files.side_by_side import side_by_side
 from ticklake.readers.lake import Lake
 from ticklake.silver.certificate import Certificate
-from ticklake.silver.checks import Finding, check_version
+from ticklake.silver.check_files import check_files
 from ticklake.silver.crew import Crew
 from ticklake.silver.draw import draw_certificate
+from ticklake.silver.finding import Finding
 from ticklake.silver.folder import VersionFolder
-from ticklake.silver.pipeline import OUTPUTS, StageFailedError
+from ticklake.silver.pipeline import StageFailedError
 from ticklake.silver.recipe import Recipe
-from ticklake.silver.record import DateRecord, DateStatus
+from ticklake.silver.record import DateRecord
 from ticklake.silver.validation import Validation, write_validation
 
 _NAMED_MAX: Final = 3
@@ -63,9 +62,9 @@ def judge_version(
         folder: of the version; its dates are published.
         records: of every date.
         clock: measures the certificate.
-        crew: draws it.
+        crew: does both.
     """
-    findings = check_files(recipe, folder, records)
+    findings = check_files(recipe, folder, records, crew)
     failures = [finding for finding in findings if finding.fails]
     if failures:
         folder.check_held()
@@ -82,22 +81,6 @@ def judge_version(
     folder.check_held()
     write_validation(folder.validation_path, Validation(tuple(findings), certificate))
     return Verdict("", _why_uncertified(certificate), seconds)
-
-
-def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord]) -> list[Finding]:
-    """Every check over every output file of every date; the kinds of files side by side."""
-    reasons = {day: record.reason for day, record in records.items() if record.status is not DateStatus.BUILT}
-    built = [record.warmup for record in records.values() if record.status is DateStatus.BUILT]
-    warmed_up = any(warmup.sessions_found >= warmup.sessions_wanted for warmup in built)
-
-    def check(table: str) -> list[Finding]:
-        name = f"{table}.parquet"
-        days = [day for day, record in records.items() if any(file.name == name for file in record.files)]
-        frames = {day: scan_files([folder.data_path(day, name)]) for day in days}
-        return check_version(frames, recipe.columns[table], empty_reasons=reasons, file=table, warmed_up=warmed_up)
-
-    found = side_by_side(check, [table for table in OUTPUTS.values() if table in recipe.columns])
-    return [finding for findings in found for finding in findings]
 
 
 def _why_uncertified(certificate: Certificate | None) -> str:

@@ -80,7 +80,7 @@ def draft_date(lake: Lake, recipe: Recipe, day: date, records: Mapping[str, Date
 def plan_date(
     recipe: Recipe, draft: DateDraft, folder: VersionFolder, records: Mapping[str, DateRecord], hasher: InputHasher
 ) -> DatePlan:
-    """Compare what a date would be made from with what it was made from. Reads and hashes its bronze files."""
+    """Compare what a date would be made from with what it was made from."""
     text, inputs = draft.date, draft.inputs
     if inputs is None:
         reason = f"{recipe.manifest.calendar} has no session on that day"

@@ -16,7 +16,7 @@ from ticklake.files.place import Place, place_of
 from ticklake.silver import report_charts as charts
 from ticklake.silver import report_page as html
 from ticklake.silver.certificate import Certificate
-from ticklake.silver.checks import Status
+from ticklake.silver.finding import Status
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.manifest import ColumnEntry, Manifest, read_manifest
 from ticklake.silver.record import DateRecord, DateStatus, VersionState, VersionStatus

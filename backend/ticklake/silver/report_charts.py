@@ -11,7 +11,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from ticklake.silver.certificate import Certificate, Trial
-from ticklake.silver.checks import Finding, Severity, Status
+from ticklake.silver.finding import Finding, Severity, Status
 from ticklake.silver.record import DateRecord, DateStatus
 from ticklake.silver.report_numbers import Histogram
 

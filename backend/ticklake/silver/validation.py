@@ -11,7 +11,7 @@ from ticklake.base.errors import CorruptError, NoDataError
 from ticklake.files import atomic
 from ticklake.files.place import Place
 from ticklake.silver.causality import Certificate
-from ticklake.silver.checks import Finding
+from ticklake.silver.finding import Finding
 
 FORMAT: Final = "ticklake.validation/1"
 

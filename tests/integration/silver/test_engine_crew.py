@@ -91,7 +91,8 @@ def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monk
     assert {own["POLARS_MAX_THREADS"] for own in environments} == {"1"}
     for own in environments:
         counts = dict(item.split(":") for item in own[MEMORY].split(","))  # the last one does
-        assert counts == {"narenas": "3", "dirty_decay_ms": "-1", "muzzy_decay_ms": "-1"}
+        keeps = {"dirty_decay_ms": "-1", "muzzy_decay_ms": "-1", "background_thread": "false"}
+        assert counts == {"narenas": "3", **keeps}
     assert {own["MALLOC_MMAP_THRESHOLD_"] for own in environments} == {"5000000"}, "what the user said comes first"
     assert dict(os.environ) == before
 

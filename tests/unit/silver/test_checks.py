@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 import pytest
@@ -10,7 +10,8 @@ from tests.unit.silver.small_market import market_of, session, simulate
 
 from ticklake.base.errors import CorruptError, NoDataError
 from ticklake.silver.causality import certify
-from ticklake.silver.checks import Severity, Status, check_frame, check_version
+from ticklake.silver.checks import check_date, check_empty, sum_up
+from ticklake.silver.finding import Finding, Severity, Status
 from ticklake.silver.stage import ColumnSpec, Role
 from ticklake.silver.validation import (
     Validation,
@@ -43,13 +44,23 @@ def good(rows: int = ROWS) -> pl.DataFrame:
     )
 
 
-def failures(frame: pl.DataFrame, **options: str | None) -> set[tuple[str, str]]:
-    found = check_frame(frame.lazy(), COLUMNS, date="2026-11-20", **options)
-    return {(finding.name, finding.column) for finding in found if finding.fails}
+def check(frame: pl.DataFrame, columns: Sequence[ColumnSpec] = COLUMNS) -> tuple[Finding, ...]:
+    return check_date(frame.lazy(), columns, date="2026-11-20").findings
+
+
+def check_all(
+    frames: Mapping[str, pl.DataFrame], columns: Sequence[ColumnSpec] = COLUMNS, *, warmed_up: bool = True
+) -> list[Finding]:
+    dates = [check_date(frame.lazy(), columns, date=date) for date, frame in frames.items()]
+    return sum_up(dates, columns, warmed_up=warmed_up)
+
+
+def failures(frame: pl.DataFrame) -> set[tuple[str, str]]:
+    return {(finding.name, finding.column) for finding in check(frame) if finding.fails}
 
 
 def test_a_good_frame_passes_and_every_check_is_listed():
-    found = check_frame(good().lazy(), COLUMNS, date="2026-11-20")
+    found = check(good())
     assert {finding.status for finding in found} == {Status.PASSED}
     assert {finding.name for finding in found} == {
         "column_missing", "type", "empty_date", "null", "finite", "range", "duplicate_key", "unsorted"
@@ -75,7 +86,7 @@ def test_each_check_fails_on_its_fault_alone(broken):
 
 
 def test_a_failure_says_how_many_how_much_and_shows_some():
-    found = check_frame(BROKEN["range", "imbalance"].lazy(), COLUMNS, date="2026-11-20")
+    found = check(BROKEN["range", "imbalance"])
     finding = next(finding for finding in found if finding.fails)
     assert finding.n == ROWS
     assert finding.n_failed == BROKEN["range", "imbalance"].filter(PRICE.abs() > 1).height
@@ -84,21 +95,29 @@ def test_a_failure_says_how_many_how_much_and_shows_some():
     assert len(finding.sample) == 3
 
 
-def test_an_empty_date_with_a_reason_passes():
-    assert failures(good().head(0), empty_reason="no event that day") == set()
+def test_a_date_without_rows_needs_its_reason():
+    with_reason, without = (check_empty(reason, date="2026-11-24") for reason in ("no session", ""))
+    assert not any(finding.fails for finding in sum_up([with_reason], COLUMNS))
+    (finding,) = (finding for finding in sum_up([with_reason, without], COLUMNS) if finding.fails)
+    assert (finding.name, finding.n, finding.n_failed, finding.sample) == (
+        "empty_date",
+        2,
+        1,
+        ("2026-11-24: no reason",),
+    )
 
 
 def test_without_event_id_all_keys_together_are_unique():
     columns = [ColumnSpec(name, pl.Int64(), "", Role.KEY, "", null=False) for name in ("a", "b")]
-    pairs = pl.LazyFrame({"a": [1, 1, 2], "b": [1, 2, 1]})
-    assert not any(finding.fails for finding in check_frame(pairs, columns, date="x"))
-    twice = check_frame(pl.concat([pairs, pairs]), columns, date="x")
+    pairs = pl.DataFrame({"a": [1, 1, 2], "b": [1, 2, 1]})
+    assert not any(finding.fails for finding in check(pairs, columns))
+    twice = check(pl.concat([pairs, pairs]), columns)
     assert [(finding.column, finding.n_failed) for finding in twice if finding.fails] == [("a, b", 3)]
 
 
 def test_nan_is_out_of_no_range_but_warns():
     frame = good().with_columns(imbalance=float("nan"))
-    found = check_frame(frame.lazy(), COLUMNS, date="x")
+    found = check(frame)
     broken = {(finding.name, finding.severity) for finding in found if finding.status is Status.FAILED}
     assert broken == {("finite", Severity.WARNING)}
 
@@ -110,8 +129,8 @@ def features(**columns: list[object]) -> tuple[pl.DataFrame, list[ColumnSpec]]:
 
 def version_failures(frame: pl.DataFrame, columns: list[ColumnSpec]) -> set[tuple[str, str]]:
     half = frame.height // 2
-    frames = {"2026-11-20": frame.head(half).lazy(), "2026-11-23": frame.tail(-half).lazy()}
-    return {(finding.name, finding.column) for finding in check_version(frames, columns) if finding.fails}
+    frames = {"2026-11-20": frame.head(half), "2026-11-23": frame.tail(-half)}
+    return {(finding.name, finding.column) for finding in check_all(frames, columns) if finding.fails}
 
 
 def test_constant_features_are_judged_over_all_dates():
@@ -132,7 +151,7 @@ def test_constant_features_are_judged_over_all_dates():
 
 def test_a_feature_without_warm_up_only_warns():
     frame, columns = features(steps=list(range(ROWS)), never=pl.Series([None] * ROWS, dtype=pl.Float64))
-    found = check_version({"d": frame.lazy()}, columns, warmed_up=False)
+    found = check_all({"d": frame}, columns, warmed_up=False)
     assert not any(finding.fails for finding in found)
     assert [finding.column for finding in found if finding.status is Status.FAILED] == ["never"]
 
@@ -162,15 +181,14 @@ def test_identical_features_are_found_whatever_the_type_of_their_numbers():
 
 def test_few_rows_only_warn():
     frame, columns = features(same=[7.0] * 10)
-    found = check_version({"d": frame.lazy()}, columns)
+    found = check_all({"d": frame}, columns)
     constant = next(finding for finding in found if finding.name == "constant_feature")
     assert (constant.status, constant.severity) == (Status.FAILED, Severity.WARNING)
     assert constant.sample == ("always 7.0",)
 
 
 def test_a_version_sums_up_its_dates():
-    frames = {"2026-11-20": good().lazy(), "2026-11-23": BROKEN["range", "imbalance"].lazy()}
-    found = check_version(frames, COLUMNS, empty_reasons={"2026-11-24": "closed"})
+    found = check_all({"2026-11-20": good(), "2026-11-23": BROKEN["range", "imbalance"]})
     finding = next(finding for finding in found if finding.fails)
     assert (finding.name, finding.column, finding.n) == ("range", "imbalance", 2 * ROWS)
     assert all(text.startswith("2026-11-23: ") for text in finding.sample)
@@ -182,7 +200,7 @@ def test_a_validation_comes_back_from_its_file(tmp_path):
     certificate = certify(
         lambda frames: {"events": market_of(frames).events.lazy()}, inputs, session(), features=["price"], cuts=2
     )
-    validation = Validation(tuple(check_frame(good().lazy(), COLUMNS, date="d")), certificate)
+    validation = Validation(check(good()), certificate)
     path = tmp_path / "validation.json"
     write_validation(path, validation)
     back = read_validation(path)
@@ -193,7 +211,7 @@ def test_a_validation_comes_back_from_its_file(tmp_path):
 
 
 def test_a_failing_check_or_certificate_is_not_passed():
-    failing = tuple(check_frame(good().reverse().lazy(), COLUMNS, date="d"))
+    failing = check(good().reverse())
     assert not Validation(failing).passed
     assert [finding.name for finding in Validation(failing).failures] == ["unsorted"]
 

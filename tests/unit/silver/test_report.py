@@ -12,7 +12,7 @@ from tests.unit.silver.small_market import market_of, session, simulate
 
 from ticklake.base.errors import CorruptError, NoDataError
 from ticklake.silver.causality import certify
-from ticklake.silver.checks import check_version
+from ticklake.silver.checks import check_date, sum_up
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.frames import Frames
 from ticklake.silver.manifest import Built, Manifest, column_entries, dump_manifest
@@ -71,7 +71,7 @@ def lay_down(root: Path, version: str, *, parent: str | None = None, scale: floa
         folder.date_path(date).mkdir(exist_ok=True)
         frame.write_parquet(folder.data_path(date, "signals.parquet"))
     folder.publish(DateRecord("2026-11-21", DateStatus.CLOSED, "no session <i>on that day"), {})
-    checks = check_version({date: frame.lazy() for date, frame in frames.items()}, COLUMNS)
+    checks = sum_up([check_date(frame.lazy(), COLUMNS, date=date) for date, frame in frames.items()], COLUMNS)
     certificate = certify(leaking if leak else honest, simulate(), session(), features=["price"], cuts=4)
     write_validation(folder.validation_path, Validation(tuple(checks), certificate))
     built = Built("1", "c" * 64, "m" * 64, "s" * 64, {}, {}, {}, [], certificate_passed=not leak)

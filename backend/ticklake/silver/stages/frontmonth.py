@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -12,6 +12,7 @@ from ticklake.base.errors import NoDataError
 from ticklake.readers.frontmonth import FrontMonth, rank_contracts
 from ticklake.schema.session import previous_sessions
 from ticklake.silver.stage import ColumnSpec, Role
+from ticklake.silver.stages.rows import rows_of, rows_of_all
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -38,8 +39,6 @@ COLUMNS: Final = (
     ColumnSpec("is_dominant", pl.Boolean(), "", Role.INFO, "The share reaches the threshold.", null=False),
     ColumnSpec("known_from_ns", pl.Int64(), "ns", Role.INFO, "When the choice could be made.", null=False),
 )
-
-_FIRST_NS: Final = "first_ns"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +69,20 @@ def front_month(
     earlier = reversed(previous_sessions(session.calendar, session.date, BASIS_SESSIONS))
     spans = [_Span("previous_session", one.start_ns, one.end_ns, session.start_ns) for one in earlier]
     spans.append(_Span("before_open", session.start_ns, session.open_ns, session.open_ns))
-    volumes = _volumes(trades, session, spans)
-    first_ns = min((first for first in volumes[_FIRST_NS] if first is not None), default=None)
+    volumes = _volumes(trades, spans)
+    first_ns = rows_of(trades.filter(_is_inside(session)).select(pl.col("ts_event_ns").min())).item()
     if first_ns is None:
         raise NoDataError(
             f"no futures trade in the session of {session.date}, so there is no contract to build features of; "
             "publish the trades of that day to the service, or leave the date out"
         )
-    traded = [span for index, span in enumerate(spans) if any(volumes[str(index)])]
+    traded = [span for span in spans if any(volumes[span].values())]
     if not traded:
         end_ns = first_ns + first_trades_s * 10**9
         spans = traded = [_Span("first_trades", first_ns, end_ns, end_ns)]
-        volumes = _volumes(trades, session, spans)
+        volumes = _volumes(trades, spans)
     chosen = traded[0]
-    choice, *before = (_leader(volumes, spans.index(span), session) for span in traded if span.basis == chosen.basis)
+    choice, *before = (_leader(volumes[span], session) for span in traded if span.basis == chosen.basis)
     has_rolled = any(leader.contract != choice.contract for leader in before)
     is_dominant = choice.dominance_ratio >= dominance_min
     row = {
@@ -99,27 +98,17 @@ def front_month(
     return pl.DataFrame({name: [value] for name, value in row.items()}, schema={c.name: c.dtype for c in COLUMNS})
 
 
-def _volumes(trades: pl.LazyFrame, session: SessionWindow, spans: Sequence[_Span]) -> dict[str, list[Any]]:
-    """Of each contract: what it traded in each span, named by its number; and its first trade of the session.
-
-    Integers, so the same in any order of rows.
-    """
-    time_ns, size = pl.col("ts_event_ns"), pl.col("size").cast(pl.Int64)
-
-    def inside(start_ns: int, end_ns: int) -> pl.Expr:
-        return time_ns.is_between(start_ns, end_ns, closed="left")
-
-    volumes = (
-        trades.group_by("contract")
-        .agg(
-            time_ns.filter(inside(session.start_ns, session.end_ns)).min().alias(_FIRST_NS),
-            *(size.filter(inside(span.start_ns, span.end_ns)).sum().alias(str(n)) for n, span in enumerate(spans)),
-        )
-        .collect()
-    )
-    return volumes.to_dict(as_series=False)
+def _volumes(trades: pl.LazyFrame, spans: Sequence[_Span]) -> dict[_Span, dict[str, int]]:
+    """Of each span: what each contract traded in it. Integers, so the same in any order of rows."""
+    volume = pl.col("size").cast(pl.Int64).sum()
+    sums = rows_of_all([trades.filter(_is_inside(span)).group_by("contract").agg(volume) for span in spans])
+    return {span: dict(rows.iter_rows()) for span, rows in zip(spans, sums, strict=True)}
 
 
-def _leader(volumes: Mapping[str, list[Any]], index: int, session: SessionWindow) -> FrontMonth:
-    sizes = {name: size for name, size in zip(volumes["contract"], volumes[str(index)], strict=True) if size}
+def _is_inside(span: _Span | SessionWindow) -> pl.Expr:
+    return pl.col("ts_event_ns").is_between(span.start_ns, span.end_ns, closed="left")
+
+
+def _leader(volumes: Mapping[str, int], session: SessionWindow) -> FrontMonth:
+    sizes = {name: size for name, size in volumes.items() if size}
     return rank_contracts(sizes, day=session.date, symbol="futures", metric="volume")

@@ -51,8 +51,9 @@ def label_outcomes(frames: Frames, parameters: LabelParameters, session: Session
     """
     del session
     events, trades = rows_of_all([frames["events"], frames["trades"].select("ts_event_ns", "price")])
-    trade_ns, price = trades["ts_event_ns"].to_numpy(), trades["price"].to_numpy()
     event_ns = events["ts_event_ns"].to_numpy()
+    trades = trades.slice(trades["ts_event_ns"].search_sorted(event_ns.min() if event_ns.size else 0))
+    trade_ns, price = trades["ts_event_ns"].to_numpy(), trades["price"].to_numpy()
     entry = events["entry_price"].to_numpy()
     sign = events["direction"].to_numpy().astype(np.float64)
     width = parameters.threshold_atr * events["atr"].cast(pl.Float64).fill_null(np.nan).to_numpy()

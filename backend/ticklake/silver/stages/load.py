@@ -22,6 +22,7 @@ _SIDES: Final = tuple(
     f"{side}_{what}_{level}" for side in ("bid", "ask") for level in range(1, BOOK_LEVELS + 1) for what in ("px", "sz")
 )
 _ACTIONS: Final = ("A", "C", "M", "T", "F")
+_BRONZE_TRADES: Final = ("ts_event_ns", "contract", "price", "size", "aggressor", "stream_seq", "message_row")
 _ROW: Final = "_row"
 _END: Final = "_end_ns"
 
@@ -55,14 +56,8 @@ def in_event_order(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _run(frames: Frames, parameters: LoadParameters, session: SessionWindow) -> Frames:
-    chosen = front_month(
-        frames["bronze_trades"],
-        session,
-        dominance_min=parameters.dominance_min,
-        first_trades_s=parameters.first_trades_s,
-    )
+    chosen, trades = _futures(frames["bronze_trades"], parameters, session)
     contract = chosen["contract"].item()
-    trades = _trades(frames["bronze_trades"], contract, session)
     book, actions = _book(frames["bronze_book"], contract, session, bucket_ns=parameters.book_bucket_ms * 10**6)
     return {
         "front_month": chosen.lazy(),
@@ -82,18 +77,29 @@ def _ties() -> tuple[pl.Expr, pl.Expr]:
     return pl.col("stream_seq").cast(pl.Int64).fill_null(-1), pl.col("message_row").cast(pl.Int32)
 
 
-def _trades(bronze: pl.LazyFrame, contract: str, session: SessionWindow) -> pl.DataFrame:
-    """Trades of the contract in the session and its look-back, in event order."""
-    trades = bronze.filter(pl.col("contract") == contract, pl.col("ts_event_ns") < session.end_ns).select(
+def _futures(
+    bronze: pl.LazyFrame, parameters: LoadParameters, session: SessionWindow
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The front month, and its trades in the session and its look-back, in event order. Files are read once."""
+    received = rows_of(bronze.select(_BRONZE_TRADES))
+    chosen = front_month(
+        received.lazy(),
+        session,
+        dominance_min=parameters.dominance_min,
+        first_trades_s=parameters.first_trades_s,
+    )
+    contract = chosen["contract"].item()
+    trades = received.lazy().filter(pl.col("contract") == contract, pl.col("ts_event_ns") < session.end_ns)
+    columns = (
         "ts_event_ns",
         pl.col("price").cast(pl.Float64),
         pl.col("size").cast(pl.Int64),
         pl.col("aggressor").cast(pl.Int8),
-        pl.col("contract").cast(pl.String),
+        pl.lit(contract).alias("contract"),  # takes no memory
         *_ties(),
-        is_lookback=pl.col("ts_event_ns") < session.start_ns,
     )
-    return in_event_order(rows_of(trades))
+    rows = rows_of(trades.select(*columns, is_lookback=pl.col("ts_event_ns") < session.start_ns))
+    return chosen, in_event_order(rows.rechunk())  # or every stage that makes arrays of them would copy them
 
 
 def _book(
@@ -109,13 +115,14 @@ def _book(
     narrow = in_event_order(rows_of(columns))
     end = pl.col("ts_event_ns") // bucket_ns * bucket_ns + bucket_ns
     kept = narrow.select(_ROW, end.alias(_END)).filter(pl.col(_END).ne_missing(pl.col(_END).shift(-1)))
-    wide = rows.select(pl.col(_SIDES).cast(pl.Float64)).with_row_index(_ROW)
-    book = rows_of(wide.filter(pl.col(_ROW).is_in(kept[_ROW].implode())), among=narrow.height)
+    wide = rows.select(_SIDES).with_row_index(_ROW).filter(pl.col(_ROW).is_in(kept[_ROW].implode()))
+    book = rows_of(wide.with_columns(pl.col(_SIDES).cast(pl.Float64)), among=narrow.height)
     if not kept[_ROW].is_sorted():  # rows of the files were not in event order
         book = kept.select(_ROW).join(book, on=_ROW, maintain_order="left")
     book = book.drop(_ROW).insert_column(0, kept[_END].alias("ts_event_ns"))
-    actions = narrow.filter(pl.col("action").is_in(_ACTIONS)).drop(_ROW, "stream_seq", "message_row")
-    return book, actions
+    is_known = pl.any_horizontal(pl.col("action") == action for action in _ACTIONS)  # half the time of `is_in`
+    actions = narrow.filter(is_known).drop(_ROW, "stream_seq", "message_row")
+    return book.rechunk(), actions
 
 
 def _options(bronze: pl.LazyFrame, session: SessionWindow) -> pl.DataFrame:
@@ -163,7 +170,7 @@ STAGE: Final = Stage(
     name="load_bronze",
     run=_run,
     needs={
-        "bronze_trades": ("ts_event_ns", "contract", "price", "size", "aggressor", "stream_seq", "message_row"),
+        "bronze_trades": _BRONZE_TRADES,
         "bronze_book": (
             *("ts_event_ns", "contract", *_SIDES, "action", "side", "action_price", "action_size"),
             *("stream_seq", "message_row"),

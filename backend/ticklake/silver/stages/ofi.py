@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ticklake.silver.stage import Frames
 
 LEVELS: Final = 5
+_ROWS_AT_ONCE: Final = 4_096
 
 
 class OfiParameters(StageParameters, frozen=True):
@@ -150,19 +151,29 @@ def _priced_flow(times: Ints, sides: Sequence[Side]) -> tuple[Ints, Floats, Floa
     """Every arrival and departure of the five levels with its time, its price and its signed size, in event order.
 
     A level whose price stays shows one change of size; a nearer price is an arrival there, a price further away a
-    departure from the price before.
+    departure from the price before. Some rows at a time, so that what is made on the way fits into the processor's
+    cache.
     """
+    changes = range(0, max(1, times.size - 1), _ROWS_AT_ONCE)
+    found = [_flow_of_some(times, sides, first, min(first + _ROWS_AT_ONCE, times.size - 1)) for first in changes]
+    when, price, flow = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return when, price, flow
+
+
+def _flow_of_some(times: Ints, sides: Sequence[Side], first: int, last: int) -> tuple[Ints, Floats, Floats]:
+    """`_priced_flow` of the changes between rows `first` and `last`."""
     prices, flows = [], []
     for side in sides:
-        here, before = side.price[1:], side.price[:-1]
+        here, before = side.price[first + 1 : last + 1], side.price[first:last]
+        came, left = side.size[first + 1 : last + 1], side.size[first:last]
         is_nearer, is_same = side.sign * here > side.sign * before, here == before
-        arrived = np.where(is_nearer, side.size[1:], np.where(is_same, side.size[1:] - side.size[:-1], 0.0))
-        departed = np.where(is_nearer | is_same, 0.0, -side.size[:-1])
+        arrived = np.where(is_nearer, came, np.where(is_same, came - left, 0.0))
+        departed = np.where(is_nearer | is_same, 0.0, -left)
         prices += [here, before]
         flows += [side.sign * arrived, side.sign * departed]
     price, flow = np.hstack(prices), np.hstack(flows)
     row, place = np.nonzero(flow)
-    return times[1:][row], price[row, place], flow[row, place]
+    return times[first + 1 + row], price[row, place], flow[row, place]
 
 
 def _run(frames: Frames, parameters: OfiParameters, session: SessionWindow) -> Frames:
