@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -21,7 +21,7 @@ from ticklake.silver.crew import Crew, check_scheduler, hire
 from ticklake.silver.finish import built_manifest
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.inputs import InputHasher
-from ticklake.silver.judge import Verdict, judge_version
+from ticklake.silver.judge import Judge, Verdict
 from ticklake.silver.lease import hold_version
 from ticklake.silver.manifest import Manifest, dump_manifest, parse_manifest, without_places
 from ticklake.silver.plan import DateDraft, DatePlan, dates_of, draft_date, plan_date
@@ -29,7 +29,8 @@ from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus, InputFile, VersionState, VersionStatus
 from ticklake.silver.result import BuildResult, DateResult, Outcome
 from ticklake.silver.second_pass import run_second_pass
-from ticklake.silver.work import DateTask, build_date, decode_outcome
+from ticklake.silver.task import Task
+from ticklake.silver.work import DateTask, decode_outcome
 
 RUN_KIND: Final = "silver_build"
 
@@ -98,6 +99,7 @@ class _Build:
         self._lake, self._recipe, self._folder, self._options = lake, recipe, folder, options
         self._started_s = started_s
         self._results: dict[str, DateResult] = {}
+        self._records: dict[str, DateRecord] = {}  # of the dates that need no work any more
         self._runs = RunRegistry(lake.data_root, clock=options.clock)
 
     def run(self, asked: Iterable[date] | None) -> BuildResult:
@@ -116,6 +118,7 @@ class _Build:
             work = [plan for plan in plans if plan.cause]
             for plan in plans:
                 if not plan.cause:
+                    self._records[plan.date] = records[plan.date]
                     self._results[plan.date] = _result(records[plan.date], "", Outcome.SKIPPED)
             is_complete = state is not None and state.state is VersionStatus.COMPLETE
             if not work and state is not None and is_complete and self._is_documented() and self._is_as_asked():
@@ -180,16 +183,14 @@ class _Build:
         self._folder.clear_leftovers()
 
     def _execute(self, work: list[DatePlan], build: int, run_id: str, crew: Crew) -> BuildResult:
-        staging = self._folder.make_staging()
-        self._build_dates(work, staging, crew)
-        run_second_pass(self._folder, self._recipe, staging)
-        self._folder.clear_staging()
+        judge = Judge(self._lake, self._recipe, self._folder)
+        self._work_off(work, crew, judge)
         records = self._folder.read_records()
         failed = [day for day, record in records.items() if record.status is DateStatus.FAILED]
         if failed:
             verdict = Verdict(f"{len(failed)} of {len(records)} dates failed, first {failed[0]}")
         else:
-            verdict = judge_version(self._lake, self._recipe, self._folder, records, self._options.clock, crew)
+            verdict = judge.verdict(records)
         status = VersionStatus.FAILED if verdict.failure else VersionStatus.COMPLETE
         if status is VersionStatus.COMPLETE:
             full = built_manifest(self._recipe, records, certificate_passed=verdict.certificate_passed)
@@ -197,12 +198,38 @@ class _Build:
         reason = verdict.failure or verdict.warning
         rows = sum(record.rows for record in records.values())
         self._folder.write_state(VersionState(status, reason, len(records), rows, build))
-        return self._result(status, reason, verdict.certificate_seconds, run_id, verdict.certificate_passed)
+        seconds = verdict.certificate_seconds / crew.width
+        return self._result(status, reason, seconds, run_id, verdict.certificate_passed)
 
-    def _build_dates(self, work: list[DatePlan], staging: Path, crew: Crew) -> None:
-        text = dump_manifest(self._recipe.manifest)
+    def _work_off(self, work: list[DatePlan], crew: Crew, judge: Judge) -> None:
+        """Build the dates and publish each; whoever finds no date left to build draws and checks meanwhile."""
+        staging = self._folder.make_staging()
         plans = {plan.date: plan for plan in work}
-        tasks = [
+        tasks = self._date_tasks(work, staging)
+        under_way = {task.date for task in tasks}
+
+        def done(task: Task, content: bytes) -> Iterator[Task]:
+            if not isinstance(task, DateTask):
+                judge.take(task, content)
+                return
+            made = decode_outcome(content)
+            plan = plans[task.date]
+            record = msgspec.structs.replace(
+                plan.base, status=made.status, reason=made.reason, rows=made.rows, files=made.files
+            )
+            self._publish(plan, record, {file.name: task.folder / file.name for file in made.files}, len(work))
+            under_way.remove(task.date)
+            yield from self._following(under_way, crew.width, judge, staging)
+
+        for plan in work:
+            if plan.base.status is not DateStatus.BUILT:
+                self._publish(plan, plan.base, {}, len(work))
+        crew.run(tasks or list(self._following(under_way, crew.width, judge, staging)), done)
+        self._folder.clear_staging()
+
+    def _date_tasks(self, work: list[DatePlan], staging: Path) -> list[DateTask]:
+        text = dump_manifest(self._recipe.manifest)
+        return [
             DateTask(
                 str(self._lake.data_root),
                 self._lake.table_catalog,
@@ -216,20 +243,21 @@ class _Build:
             for plan in work
             if plan.base.status is DateStatus.BUILT
         ]
-        for plan in work:
-            if plan.base.status is not DateStatus.BUILT:
-                self._publish(plan, plan.base, {}, len(work))
-        with closing(crew.run(tasks, build_date)) as outcomes:
-            for task, content in outcomes:
-                made = decode_outcome(content)
-                plan = plans[task.date]
-                record = msgspec.structs.replace(
-                    plan.base, status=made.status, reason=made.reason, rows=made.rows, files=made.files
-                )
-                self._publish(plan, record, {file.name: task.folder / file.name for file in made.files}, len(work))
+
+    def _following(self, under_way: set[str], width: int, judge: Judge, staging: Path) -> Iterator[Task]:
+        """What can be done besides the dates that are under way; nothing as long as they are enough for all."""
+        has_failed = any(record.status is DateStatus.FAILED for record in self._records.values())
+        if len(under_way) < width and not has_failed:
+            built = {day for day, record in self._records.items() if record.status is DateStatus.BUILT}
+            yield from judge.draw(built, under_way)
+        if not under_way:
+            run_second_pass(self._folder, self._recipe, staging)
+            if not has_failed:
+                yield from judge.check(self._folder.read_records())
 
     def _publish(self, plan: DatePlan, record: DateRecord, staged: Mapping[str, Path], total: int) -> None:
         self._folder.publish(record, staged)
+        self._records[plan.date] = record
         self._results[plan.date] = _result(record, plan.cause, Outcome(record.status.value))
         if self._options.progress is not None:
             done = sum(item.outcome is not Outcome.SKIPPED for item in self._results.values())

@@ -1,24 +1,28 @@
-"""Who checks the files of a version: one unit of work a date, and the sum of all in one place."""
+"""Checking the files of a version: one unit of work a date, and the sum of all in one place."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from ticklake.files.engines import scan_files
 from ticklake.files.place import place_of
 from ticklake.silver.checks import DateChecks, check_date, check_empty, sum_up
-from ticklake.silver.crew import Crew
 from ticklake.silver.finding import Finding
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.manifest import dump_manifest, parse_manifest
 from ticklake.silver.pipeline import OUTPUTS, PRIMARY
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus
+from ticklake.silver.task import Unit
 
-_Checks = dict[str, DateChecks]  # of one date: file without suffix -> what it told
+FileChecks = dict[str, DateChecks]
+"""File of one date, without suffix -> what it told."""
+
+_SUFFIX: Final = ".parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +48,47 @@ class CheckTask:
         """A version has one builder at a time."""
         return f"{self.version}/checks/{self.date}"
 
+    @property
+    def unit(self) -> Unit:
+        """`check_files_of`."""
+        return check_files_of
+
     def arguments(self) -> tuple[object, ...]:
         """For `check_files_of`."""
         return self.manifest, self.date, self.files
 
 
-def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord], crew: Crew) -> list[Finding]:
-    """Every check over every output file of every date, and what shows over all dates only.
-
-    Raises:
-        CorruptError: a file cannot be read.
-    """
-    built = {day: record for day, record in records.items() if record.status is DateStatus.BUILT}
+def check_tasks(recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord]) -> list[CheckTask]:
+    """A task for each built date."""
     text = dump_manifest(recipe.manifest)
-    tasks = [
+    return [
         CheckTask(
             manifest=text,
             version=str(folder.path),
             date=day,
-            files={file.name.removesuffix(".parquet"): str(folder.data_path(day, file.name)) for file in record.files},
+            files={file.name.removesuffix(_SUFFIX): str(folder.data_path(day, file.name)) for file in record.files},
             bytes=sum(file.bytes for file in record.files),
         )
-        for day, record in built.items()
-    ]
-    checked = {task.date: msgspec.json.decode(found, type=_Checks) for task, found in crew.run(tasks, check_files_of)}
-    empty = {
-        day: {OUTPUTS[PRIMARY]: check_empty(record.reason, date=day)}
         for day, record in records.items()
-        if day not in built
-    }
-    of_dates = [found for _, found in sorted((checked | empty).items())]
-    warmed_up = any(record.warmup.sessions_found >= record.warmup.sessions_wanted for record in built.values())
+        if record.status is DateStatus.BUILT
+    ]
+
+
+def sum_up_files(recipe: Recipe, records: Mapping[str, DateRecord], checked: Mapping[str, FileChecks]) -> list[Finding]:
+    """Every check over every file of every date, and what shows over all dates only.
+
+    Args:
+        recipe: what was built.
+        records: of every date.
+        checked: built date -> what its files told.
+    """
+    warmed_up, of_dates = False, []
+    for day, record in sorted(records.items()):
+        if record.status is DateStatus.BUILT:
+            warmed_up |= record.warmup.sessions_found >= record.warmup.sessions_wanted
+            of_dates.append(checked[day])
+        else:
+            of_dates.append({OUTPUTS[PRIMARY]: check_empty(record.reason, date=day)})
     return [
         finding
         for file in OUTPUTS.values()
@@ -86,7 +100,7 @@ def check_files(recipe: Recipe, folder: VersionFolder, records: Mapping[str, Dat
 
 
 def check_files_of(manifest: str, day: str, files: Mapping[str, str]) -> bytes:
-    """Check the files of one date; arguments as in `CheckTask`. Gives what each told, as JSON."""
+    """Check the files of one date; arguments as in `CheckTask`. Gives `FileChecks` as JSON."""
     columns = resolve(parse_manifest(manifest)).columns
     found = {
         file: check_date(scan_files([place_of(place)]), columns[file], date=day, file=file)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import psutil
@@ -21,9 +22,10 @@ from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place
 from ticklake.files.s3_access import remember_access
 from ticklake.silver.code_hash import parsed_sources
+from ticklake.silver.task import Done, Task
 from ticklake.silver.work import settle_in
 
-_POOLS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
+_DEATHS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
 _CONNECT_TIMEOUT_S: Final = 20
 _WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: a full session takes 0.9, a busier one more
 _POOLED_BYTES_MIN: Final = 64 << 20
@@ -38,36 +40,7 @@ _KEEP_MEMORY: Final = {
 """What was freed is kept for the next date, in one arena for all threads of Polars; a user's own settings come first.
 With an arena for each thread every other date fetches the pages of its book anew, a third of its time, and the process
 grows to 1.5 GiB instead of 0.9. Without the others a rebuild of the certificate takes an eighth longer. Polars' own
-thread that gives memory back would only wake up a hundred times a second, on the core of another worker."""
-
-Unit = Callable[..., bytes]
-
-
-class Task(Protocol):
-    """What a unit of work is to do, in values that travel to any process."""
-
-    @property
-    def key(self) -> str:
-        """Tells it from every other task that is under way anywhere."""
-        ...
-
-    @property
-    def date(self) -> str:
-        """YYYY-MM-DD."""
-        ...
-
-    @property
-    def bytes(self) -> int:
-        """How much it reads; large tasks begin first."""
-        ...
-
-    def arguments(self) -> tuple[object, ...]:
-        """For the unit of work."""
-        ...
-
-
-AnyTask = TypeVar("AnyTask", bound=Task)
-Outcomes = Generator[tuple[AnyTask, bytes], None, None]
+thread that gives memory back would wake up three thousand times a second, on the core of another worker."""
 
 
 class Crew(Protocol):
@@ -82,10 +55,10 @@ class Crew(Protocol):
         """Start what must be started, and go on meanwhile: `manifest` (YAML) is what the tasks will be about."""
         ...
 
-    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
-        """Run every task once; gives each with its outcome as it is done, in no particular order.
+    def run(self, tasks: Sequence[Task], done: Done) -> None:
+        """Run every task once, and those that follow; `done` hears of them in no particular order.
 
-        A task whose process dies is run again. `unit` is importable and takes the `arguments()` of a task.
+        A task whose process dies is run again.
 
         Raises:
             UnavailableError: processes die again and again, or the cluster does not answer.
@@ -149,9 +122,11 @@ class _Alone:
     def get_ready(self, manifest: str) -> None:
         """It is."""
 
-    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
-        for task in tasks:
-            yield task, unit(*task.arguments())
+    def run(self, tasks: Sequence[Task], done: Done) -> None:
+        waiting = deque(tasks)
+        while waiting:
+            task = waiting.popleft()
+            waiting.extend(done(task, task.unit(*task.arguments())))
 
 
 class _Pool:
@@ -175,26 +150,41 @@ class _Pool:
         except BrokenProcessPool:
             self.close()  # the tasks start it again
 
-    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
+    def run(self, tasks: Sequence[Task], done: Done) -> None:
         waiting = {task.key: task for task in tasks}
-        for _ in range(_POOLS_MAX):
+        deaths = 0  # in a row, without any task done
+        while waiting:
             try:
-                executor = self._start()
-                with _settings_for_children():
-                    ordered = sorted(waiting.values(), key=lambda task: -task.bytes)  # no large one keeps all waiting
-                    futures = {executor.submit(unit, *task.arguments()): task for task in ordered}
-                for future in as_completed(futures):
-                    content = future.result()
-                    yield waiting.pop(futures[future].key), content
-            except BrokenProcessPool:
+                ordered = sorted(waiting.values(), key=lambda task: -task.bytes)  # no large one keeps all waiting
+                under_way = {self._begin(task): task for task in ordered}
+                while under_way:
+                    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                        task = under_way.pop(future)
+                        content = future.result()
+                        deaths = 0
+                        del waiting[task.key]
+                        for following in done(task, content):
+                            waiting[following.key] = following
+                            under_way[self._begin(following)] = following
+            except BrokenProcessPool as error:
                 self.close()
-                continue
-            return
-        unfinished = sorted({task.date for task in waiting.values()})
-        raise UnavailableError(
-            f"worker processes died {_POOLS_MAX} times, last with {', '.join(unfinished)} unfinished; give them more "
-            "memory or fewer --workers, then build again"
-        )
+                deaths += 1
+                if deaths == _DEATHS_MAX:
+                    unfinished = sorted({task.date for task in waiting.values()})
+                    raise UnavailableError(
+                        f"worker processes died {deaths} times in a row, last with {', '.join(unfinished)} unfinished; "
+                        "give them more memory or fewer --workers, then build again"
+                    ) from error
+
+    def _begin(self, task: Task) -> Future[bytes]:
+        try:
+            executor = self._start()
+            with _settings_for_children():
+                return executor.submit(task.unit, *task.arguments())
+        except BrokenProcessPool as error:
+            never: Future[bytes] = Future()
+            never.set_exception(error)
+            return never
 
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
@@ -274,13 +264,20 @@ class _Cluster:
     def get_ready(self, manifest: str) -> None:
         """Its workers run already."""
 
-    def run(self, tasks: Sequence[AnyTask], unit: Unit) -> Outcomes[AnyTask]:
-        futures = {self.client.submit(unit, *task.arguments(), key=task.key, pure=False): task for task in tasks}
+    def run(self, tasks: Sequence[Task], done: Done) -> None:
+        under_way = {self._begin(task): task for task in tasks}
+        completed = self.distributed.as_completed(list(under_way), loop=self.client.loop)
         try:
-            for future in self.distributed.as_completed(futures, loop=self.client.loop):
-                yield futures[future], future.result()
+            for future in completed:
+                for following in done(under_way.pop(future), future.result()):
+                    begun = self._begin(following)
+                    under_way[begun] = following
+                    completed.add(begun)
         finally:
-            self.client.cancel(list(futures))
+            self.client.cancel(list(under_way))
+
+    def _begin(self, task: Task) -> Any:
+        return self.client.submit(task.unit, *task.arguments(), key=task.key, pure=False)
 
 
 def _distributed() -> Any:

@@ -1,26 +1,26 @@
-"""Who draws the causality certificate of a version: one unit of work a date, and one for the published events."""
+"""What drawing the causality certificate of a version takes: one unit of work a date, one for the published events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from typing import Any
+from time import perf_counter
+from typing import Any, Final
 
 import msgspec
 import polars as pl
 
-from ticklake.base.errors import CheckFailedError, CorruptError, UsageError
+from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, UsageError
 from ticklake.files.engines import scan_files
 from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
 from ticklake.schema.lookup import TableCatalog
 from ticklake.schema.session import session_window
 from ticklake.silver.causality import Watched, certify, certify_published, density_for, share_cuts
-from ticklake.silver.certificate import Certificate, merge_certificates
+from ticklake.silver.certificate import Certificate
 from ticklake.silver.checks import ORDER
-from ticklake.silver.crew import Crew
 from ticklake.silver.feature_run import feature_pipeline
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.frames import Frames
@@ -31,13 +31,17 @@ from ticklake.silver.pipeline import (
     PRIMARY,
     Parameters,
     Pipeline,
+    StageFailedError,
     columns_given,
     input_times,
     run_pipeline,
 )
 from ticklake.silver.recipe import Recipe, resolve
-from ticklake.silver.record import DateRecord, DateStatus
 from ticklake.silver.stage import Role
+from ticklake.silver.task import Unit
+
+_OF_THE_VERSION: Final = (StageFailedError, CheckFailedError, CorruptError, NoDataError, UsageError)
+"""Errors that fail the version: they come from its rows and stages, not from the disk or a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,17 @@ class CertificateTask:
     @property
     def key(self) -> str:
         """A version has one builder at a time."""
-        return f"{self.root}/{self.version}/certificate/{self.date}/{self.cuts}"
+        return f"{self.root}/{self.version}/certificate/{self.date}/{self.cuts}/{self.density}"
 
     @property
     def bytes(self) -> int:
         """Their order, no size: the more cuts, the longer."""
         return self.cuts
+
+    @property
+    def unit(self) -> Unit:
+        """`certify_date`."""
+        return certify_date
 
     def arguments(self) -> tuple[object, ...]:
         """For `certify_date`."""
@@ -80,20 +89,29 @@ class CertificateTask:
         return *what, self.cuts, self.density
 
 
-def draw_certificate(lake: Lake, recipe: Recipe, records: Mapping[str, DateRecord], crew: Crew) -> Certificate | None:
-    """The certificate of a version, its cuts shared out over the built dates; None when there is no built date.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What came of a task.
 
-    The same whoever draws it.
+    Attributes:
+        certificate: of its trials; None when they could not be made.
+        reason: why not; "" when they were.
     """
-    built = [day for day, record in records.items() if record.status is DateStatus.BUILT]
+
+    certificate: Certificate | None
+    reason: str = ""
+
+
+def certificate_tasks(lake: Lake, recipe: Recipe, built: Collection[str]) -> list[CertificateTask]:
+    """What the certificate of a version takes, its cuts shared out over the built dates. The same whoever draws it."""
     wanted = recipe.manifest.certificate
     if not built or not wanted.cuts:
-        return None
-    shares = share_cuts(built, wanted.cuts, wanted.seed)
+        return []
+    shares = share_cuts(sorted(built), wanted.cuts, wanted.seed)
     chosen = sorted(shares)[wanted.seed % len(shares)]  # one date is tried with every row, as it was published
     published = VersionFolder(lake.data_root, recipe.manifest.version)
     text = dump_manifest(recipe.manifest)
-    tasks = [
+    return [
         CertificateTask(
             root=str(lake.data_root),
             tables=lake.table_catalog,
@@ -106,10 +124,6 @@ def draw_certificate(lake: Lake, recipe: Recipe, records: Mapping[str, DateRecor
         )
         for day, cuts in [*sorted(shares.items()), (chosen, 0)]
     ]
-    drawn = {
-        task.key: msgspec.json.decode(content, type=Certificate) for task, content in crew.run(tasks, certify_date)
-    }
-    return merge_certificates([drawn[task.key] for task in tasks])
 
 
 def certify_date(
@@ -121,12 +135,29 @@ def certify_date(
     cuts: int,
     density: float,
 ) -> bytes:
-    """Draw one date's share of the certificate; arguments as in `CertificateTask`. Gives it as JSON.
+    """Draw one date's share of the certificate; arguments as in `CertificateTask`.
+
+    Returns:
+        a `Drawn` as JSON: what is wrong with the rows or the stages fails the version, and no other task.
 
     Raises:
-        CheckFailedError: the date has no session any more.
-        CorruptError: its rows cannot be read any more.
+        DiskError: the disk failed.
+        UnavailableError: the lake lies in a bucket whose store does not answer.
     """
+    started_s = perf_counter()
+    try:
+        certificate = _certify(root, tables, manifest, day, signals, cuts, density)
+    except _OF_THE_VERSION as error:
+        return msgspec.json.encode(Drawn(None, str(error)))
+    except pl.exceptions.PolarsError as error:
+        reason = f"rows of {day} cannot be read again ({error}); run `ticklake verify --deep`, then build again"
+        return msgspec.json.encode(Drawn(None, reason))
+    return msgspec.json.encode(Drawn(replace(certificate, seconds=perf_counter() - started_s)))
+
+
+def _certify(
+    root: str, tables: TableCatalog, manifest: str, day: str, signals: str, cuts: int, density: float
+) -> Certificate:
     recipe = resolve(parse_manifest(manifest))
     lake = open_lake(place_of(root), tables=tables)
     session = session_window(recipe.manifest.calendar, date.fromisoformat(day))
@@ -145,21 +176,12 @@ def certify_date(
         "seed": recipe.manifest.certificate.seed,
         "times": input_times(recipe.pipeline, recipe.parameters),
     }
-    try:
-        inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
-        built = scan_files([place_of(signals)]).collect()
-        if cuts:
-            how |= {"others": others, "whole": partial(run, stages=whole), "density": density, "built": built}
-            certificate = certify(run, inputs, session, cuts=cuts, **how)
-        else:
-            certificate = certify_published(run, inputs, session, built, **how)
-    except CorruptError as error:
-        raise CorruptError(str(error)) from error  # some kinds of it cannot travel between processes
-    except pl.exceptions.PolarsError as error:
-        raise CorruptError(
-            f"rows of {day} cannot be read again ({error}); run `ticklake verify --deep`, then build again"
-        ) from error
-    return msgspec.json.encode(certificate)
+    inputs = scan_inputs(lake, recipe, find_inputs(lake, recipe, session))
+    built = scan_files([place_of(signals)]).collect()
+    if not cuts:
+        return certify_published(run, inputs, session, built, **how)
+    how |= {"others": others, "whole": partial(run, stages=whole), "density": density, "built": built}
+    return certify(run, inputs, session, cuts=cuts, **how)
 
 
 def _watched(pipeline: Pipeline, parameters: Parameters) -> list[Watched]:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ticklake.base.clock import Clock
-from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, UsageError
+import msgspec
+
 from ticklake.readers.lake import Lake
-from ticklake.silver.certificate import Certificate
-from ticklake.silver.check_files import check_files
-from ticklake.silver.crew import Crew
-from ticklake.silver.draw import draw_certificate
+from ticklake.silver.certificate import Certificate, merge_certificates
+from ticklake.silver.check_files import CheckTask, FileChecks, check_tasks, sum_up_files
+from ticklake.silver.draw import CertificateTask, Drawn, certificate_tasks
 from ticklake.silver.finding import Finding
 from ticklake.silver.folder import VersionFolder
-from ticklake.silver.pipeline import StageFailedError
 from ticklake.silver.recipe import Recipe
 from ticklake.silver.record import DateRecord
+from ticklake.silver.task import Task
 from ticklake.silver.validation import Validation, write_validation
 
 _NAMED_MAX: Final = 3
-_OF_THE_VERSION: Final = (StageFailedError, CheckFailedError, CorruptError, NoDataError, UsageError)
-"""Errors of a certificate that fail the version: they come from its rows and stages, not from the disk or a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +29,7 @@ class Verdict:
     Attributes:
         failure: why the version is not fit to be read; "" when it is.
         warning: why it can be read and never promoted: the certificate did not pass; "" when it did.
-        certificate_passed: whether the causality certificate passed.
-        certificate_seconds: what drawing it took.
+        certificate_seconds: what drawing the certificate took, all workers together.
     """
 
     failure: str = ""
@@ -46,41 +42,64 @@ class Verdict:
         return not self.failure and not self.warning
 
 
-def judge_version(
-    lake: Lake,
-    recipe: Recipe,
-    folder: VersionFolder,
-    records: Mapping[str, DateRecord],
-    clock: Clock,
-    crew: Crew,
-) -> Verdict:
-    """Check the files of every date, draw the certificate over all of them, and write `validation.json`.
+class Judge:
+    """Says what is to be drawn and checked, takes what came of it, and judges.
 
-    Args:
-        lake: where bronze lies.
-        recipe: what was built.
-        folder: of the version; its dates are published.
-        records: of every date.
-        clock: measures the certificate.
-        crew: does both.
+    A date's share of the certificate needs the published signals of that date only: it is drawn while the last dates
+    are still built.
     """
-    findings = check_files(recipe, folder, records, crew)
-    failures = [finding for finding in findings if finding.fails]
-    if failures:
-        folder.check_held()
-        write_validation(folder.validation_path, Validation(tuple(findings)))
-        return Verdict(_describe(failures))
-    started_s = clock.monotonic_s()
-    try:
-        certificate = draw_certificate(lake, recipe, records, crew)
-    except _OF_THE_VERSION as error:
-        folder.check_held()
-        write_validation(folder.validation_path, Validation(tuple(findings)))
-        return Verdict(f"the causality certificate could not be drawn: {error}")
-    seconds = clock.monotonic_s() - started_s
-    folder.check_held()
-    write_validation(folder.validation_path, Validation(tuple(findings), certificate))
-    return Verdict("", _why_uncertified(certificate), seconds)
+
+    def __init__(self, lake: Lake, recipe: Recipe, folder: VersionFolder) -> None:
+        self._lake, self._recipe, self._folder = lake, recipe, folder
+        self._certificate: list[CertificateTask] = []
+        self._asked: set[str] = set()
+        self._drawn: dict[str, Drawn] = {}
+        self._checked: dict[str, FileChecks] = {}
+
+    def draw(self, built: Collection[str], expected: Collection[str] = ()) -> Iterator[Task]:
+        """What of the certificate can be drawn now and was not asked for.
+
+        Args:
+            built: dates that are published.
+            expected: dates that will be, as far as is known. Where one is not, cuts are shared out anew.
+        """
+        self._certificate = certificate_tasks(self._lake, self._recipe, {*built, *expected})
+        for task in self._certificate:
+            if task.date in built and task.key not in self._asked:
+                self._asked.add(task.key)
+                yield task
+
+    def check(self, records: Mapping[str, DateRecord]) -> Iterator[Task]:
+        """The files of every date, as they will stay."""
+        yield from check_tasks(self._recipe, self._folder, records)
+
+    def take(self, task: Task, outcome: bytes) -> None:
+        """What came of a task."""
+        if isinstance(task, CertificateTask):
+            self._drawn[task.key] = msgspec.json.decode(outcome, type=Drawn)
+        elif isinstance(task, CheckTask):
+            self._checked[task.date] = msgspec.json.decode(outcome, type=FileChecks)
+
+    def verdict(self, records: Mapping[str, DateRecord]) -> Verdict:
+        """The judgement, when every task is done; it is written to `validation.json`.
+
+        Args:
+            records: of every date.
+        """
+        findings = tuple(sum_up_files(self._recipe, records, self._checked))
+        drawn = [self._drawn[task.key] for task in self._certificate]
+        made = [each.certificate for each in drawn if each.certificate is not None]
+        seconds = sum(each.seconds or 0.0 for each in made)
+        failures = [finding for finding in findings if finding.fails]
+        reason = next((each.reason for each in drawn if each.reason), "")
+        certificate = merge_certificates(made) if made and not failures and not reason else None
+        self._folder.check_held()
+        write_validation(self._folder.validation_path, Validation(findings, certificate))
+        if failures:
+            return Verdict(_describe(failures), certificate_seconds=seconds)
+        if reason:
+            return Verdict(f"the causality certificate could not be drawn: {reason}", certificate_seconds=seconds)
+        return Verdict("", _why_uncertified(certificate), seconds)
 
 
 def _why_uncertified(certificate: Certificate | None) -> str:

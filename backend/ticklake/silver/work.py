@@ -26,6 +26,7 @@ from ticklake.silver.manifest import parse_manifest
 from ticklake.silver.pipeline import OUTPUTS, PRIMARY, StageFailedError, run_pipeline
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus, OutputFile, decode_json, encode_json
+from ticklake.silver.task import Unit
 
 _OF_THE_DATE: Final = (
     *(StageFailedError, CorruptError, NoDataError, RetryableError, UsageError),
@@ -67,6 +68,11 @@ class DateTask:
     def key(self) -> str:
         """No two builds share a staging folder."""
         return str(self.folder)
+
+    @property
+    def unit(self) -> Unit:
+        """`build_date`."""
+        return build_date
 
     def arguments(self) -> tuple[object, ...]:
         """For `build_date`."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,14 +18,13 @@ import psutil
 import pytest
 from tests.integration.silver.toy import toy_lake, toy_manifest
 
-from ticklake.schema.lookup import TableCatalog
-from ticklake.silver.crew import hire, workers_for
+from ticklake.base.errors import UnavailableError
+from ticklake.silver.crew import Crew, hire, workers_for
 from ticklake.silver.manifest import dump_manifest
-from ticklake.silver.work import DateTask
+from ticklake.silver.task import Task, Unit
 
 REPOSITORY = Path(__file__).parents[3]
 GIB = 1 << 30
-TABLES = TableCatalog()
 MUCH = GIB
 MEMORY = "_RJEM_MALLOC_CONF"
 
@@ -44,13 +46,72 @@ def spawned(count: int) -> dict[int, psutil.Process]:
 
 
 def describe(*arguments: object) -> bytes:
-    """A unit of work: process and Polars threads."""
-    return msgspec.json.encode((arguments[3], psutil.Process().pid, pl.thread_pool_size()))
+    """A unit of work: date, process and Polars threads."""
+    return msgspec.json.encode((arguments[0], psutil.Process().pid, pl.thread_pool_size()))
 
 
 def clocked(*arguments: object) -> bytes:
     """A unit of work: when it ran."""
     return str(time.monotonic_ns()).encode()
+
+
+def removed(place: str) -> bytes:
+    """A unit of work: the folder is gone."""
+    Path(place).rmdir()
+    return b""
+
+
+def dies(place: str) -> bytes:
+    """A unit of work that kills its process, until somebody made a folder of that name."""
+    if not Path(place).is_dir():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return b"alive"
+
+
+def dies_once(place: str) -> bytes:
+    """A unit of work that kills its process the first time."""
+    if not Path(place).is_dir():
+        Path(place).mkdir()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return b"alive"
+
+
+def wait_until_none_is_left() -> None:
+    """No worker process of ours runs any more."""
+    until_s = time.monotonic() + 40
+    while any("spawn_main" in " ".join(child.cmdline()) for child in psutil.Process().children() if is_alive(child)):
+        assert time.monotonic() < until_s
+        time.sleep(0.01)
+
+
+def is_alive(child: psutil.Process) -> bool:
+    return child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+
+
+@dataclass(frozen=True)
+class Probe:
+    date: str
+    bytes: int = 0
+    unit: Unit = describe
+
+    @property
+    def key(self) -> str:
+        return f"{self.date}/{self.unit.__name__}"
+
+    def arguments(self) -> tuple[object, ...]:
+        return (self.date,)
+
+
+def outcomes(crew: Crew, tasks: Sequence[Task], then: Mapping[str, Sequence[Task]] | None = None) -> dict[str, bytes]:
+    """Date of each task -> its outcome, in the order they were done; after that of a date in `then`, its tasks."""
+    found: dict[str, bytes] = {}
+
+    def done(task: Task, content: bytes) -> Iterator[Task]:
+        found[task.date] = content
+        yield from (then or {}).get(task.date, ())
+
+    crew.run(tasks, done)
+    return found
 
 
 def test_a_process_for_each_core_with_memory_and_none_for_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,10 +128,10 @@ def test_a_process_for_each_core_with_memory_and_none_for_little_work(monkeypatc
 
 def test_workers_have_one_thread_each_and_stay_for_the_next_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARS_MAX_THREADS", "3")
-    tasks = [DateTask("", TABLES, "", day, "", "", "") for day in ("a", "b", "c")]
+    tasks = [Probe(day) for day in ("a", "b", "c")]
     with hire(workers=1) as crew:
-        first = [msgspec.json.decode(content) for _, content in crew.run(tasks, describe)]
-        second = [msgspec.json.decode(content) for _, content in crew.run(tasks[:1], describe)]
+        first = [msgspec.json.decode(content) for content in outcomes(crew, tasks).values()]
+        second = [msgspec.json.decode(content) for content in outcomes(crew, tasks[:1]).values()]
     assert [day for day, _, _ in first] == ["a", "b", "c"]
     (worker,) = {pid for _, pid, _ in first + second}
     assert worker != psutil.Process().pid
@@ -86,7 +147,7 @@ def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monk
         crew.get_ready(dump_manifest(toy_manifest()))
         started = spawned(2)
         environments = [child.environ() for child in started.values()]
-        ((_, content),) = crew.run([DateTask("", TABLES, "", "a", "", "", "")], describe)
+        (content,) = outcomes(crew, [Probe("a")]).values()
     assert msgspec.json.decode(content)[1] in started
     assert {own["POLARS_MAX_THREADS"] for own in environments} == {"1"}
     for own in environments:
@@ -100,15 +161,79 @@ def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monk
 def test_a_process_that_cannot_get_ready_says_so_with_its_tasks() -> None:
     with hire(workers=1) as crew:
         crew.get_ready("pipeline: nowhere\nversion: v\n")
-        ((_, content),) = crew.run([DateTask("", TABLES, "", "a", "", "", "")], describe)
+        (content,) = outcomes(crew, [Probe("a")]).values()
     assert msgspec.json.decode(content)[0] == "a"
 
 
 def test_large_tasks_begin_first_and_equal_ones_in_their_order() -> None:
-    tasks = [DateTask("", TABLES, "", day, "", "", "", size) for day, size in (("a", 1), ("b", 5), ("c", 9), ("d", 5))]
+    tasks = [Probe(day, size, clocked) for day, size in (("a", 1), ("b", 5), ("c", 9), ("d", 5))]
     with hire(workers=1) as crew:
-        done = [task.date for task, _ in sorted(crew.run(tasks, clocked), key=lambda item: int(item[1]))]
-    assert done == ["c", "b", "d", "a"]
+        done = sorted((int(content), date) for date, content in outcomes(crew, tasks).items())
+    assert [date for _, date in done] == ["c", "b", "d", "a"]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_what_follows_from_a_task_is_done_too(workers: int) -> None:
+    then = {"a": [Probe("b"), Probe("c")], "c": [Probe("d")]}
+    with hire(workers=workers) as crew:
+        found = outcomes(crew, [Probe("a"), Probe("e")], then)
+    assert sorted(found) == ["a", "b", "c", "d", "e"]
+    assert {msgspec.json.decode(content)[0] for content in found.values()} == set(found)
+
+
+def test_what_follows_is_begun_as_soon_as_it_is_named(tmp_path: Path) -> None:
+    """The first of two tasks that follow is done before the second is even thought of."""
+    place = tmp_path / "made"
+    place.mkdir()
+    seen: list[str] = []
+
+    def done(task: Task, content: bytes) -> Iterator[Task]:
+        seen.append(task.date)
+        if task.date == "a":
+            yield Probe(str(place), unit=removed)
+            until_s = time.monotonic() + 40
+            while place.is_dir():
+                assert time.monotonic() < until_s
+                time.sleep(0.01)
+            yield Probe("c")
+
+    with hire(workers=1) as crew:
+        crew.run([Probe("a")], done)
+    assert sorted(seen) == sorted(["a", str(place), "c"])
+
+
+def test_nothing_is_lost_when_a_process_dies_while_tasks_follow(tmp_path: Path) -> None:
+    """A dead process breaks the pool for those that are begun later, too."""
+    place = tmp_path / "alive"
+
+    def done(task: Task, content: bytes) -> Iterator[Task]:
+        seen.append(task.date)
+        if task.date == "a":
+            yield Probe(str(place), unit=dies)
+            wait_until_none_is_left()
+            time.sleep(0.5)  # the pool has heard of it by now
+            place.mkdir()
+            yield from (Probe("b"), Probe("c"))
+
+    seen: list[str] = []
+    with hire(workers=1) as crew:
+        crew.run([Probe("a")], done)
+    assert sorted(seen) == sorted(["a", "b", "c", str(place)])
+
+
+def test_processes_may_die_again_as_long_as_tasks_get_done(tmp_path: Path) -> None:
+    first, second, third = (Probe(str(tmp_path / name), unit=dies_once) for name in "abc")
+    with hire(workers=1) as crew:
+        found = outcomes(crew, [first], {first.date: [second], second.date: [third]})
+    assert list(found) == [first.date, second.date, third.date]
+
+
+def test_a_task_that_always_kills_its_process_ends_the_build(tmp_path: Path) -> None:
+    with (
+        hire(workers=1) as crew,
+        pytest.raises(UnavailableError, match=r"died 3 times in a row, last with .*never unfinished"),
+    ):
+        outcomes(crew, [Probe("a", 1), Probe(str(tmp_path / "never"), unit=dies)])
 
 
 BUILD = """
@@ -133,5 +258,5 @@ def test_a_build_imports_neither_pandas_nor_the_settings_when_it_is_told_everyth
 
 def test_little_work_is_done_here() -> None:
     with hire(work_bytes=1000) as crew:
-        ((_, content),) = crew.run([DateTask("", TABLES, "", "a", "", "", "")], describe)
+        (content,) = outcomes(crew, [Probe("a")]).values()
     assert msgspec.json.decode(content)[1] == psutil.Process().pid
