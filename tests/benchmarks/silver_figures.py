@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 import polars as pl
-from tests.benchmarks.figures import Figure, in_turns, limit_figure
+from tests.benchmarks.figures import Figure, Pairs, in_turns, limit_figure
 from tests.benchmarks.scale import Scale
 from tests.benchmarks.silver_market import add_bulk_session
 from tests.integration.small_lake import SmallLake
@@ -39,6 +39,8 @@ CERTIFICATE_MAX: Final = 0.5
 WORKERS_GAIN_MIN: Final = 1.7
 PEAK_MIB_MAX: Final = 1536.0
 LOAD_MAX: Final = 1.2
+WITH, WITHOUT = "manifest.yaml", "uncertified.yaml"
+NO_CERTIFICATE: Final = Certificate(cuts=0)
 CHILD: Final = """
 import json, re, resource, sys
 from pathlib import Path
@@ -49,89 +51,92 @@ if __name__ == "__main__":
     result = SilverFeatureBuilder(sys.argv[1]).build_feature_set(sys.argv[2], force=True, workers=workers)
     own = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])  # not that of who started us
     peak = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    print(json.dumps({
-        "build_s": result.build_time_seconds - result.certificate_seconds, "certificate_s": result.certificate_seconds,
-        "passed": result.certificate_passed, "MiB": peak / 1024}))
+    print(json.dumps({"s": result.build_time_seconds, "passed": result.certificate_passed, "MiB": peak / 1024}))
 """
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
     """All figures of the silver tier."""
     few, many = (_lay(scale.folder / str(count), count, scale.silver) for count in (SESSIONS, SESSIONS_SHARED))
-    builds = [_build(few) for _ in range(scale.rounds)]
+    whole: list[dict[str, float]] = []
+    pairs = in_turns(scale.rounds, lambda: _noted(whole, _build(few)), lambda: _build(few, certificate=False)["s"])
     yield limit_figure(
-        "es_levels, one session, no certificate",
-        [build["build_s"] / SESSIONS for build in builds],
-        unit="s",
-        below=BUILD_S_MAX,
+        "es_levels, one session, no certificate", [s / SESSIONS for s in pairs.reference], unit="s", below=BUILD_S_MAX
     )
     yield limit_figure(
         "causality certificate, of the build's time",
-        [100 * build["certificate_s"] / _whole_s(build) for build in builds],
+        [100 * (1 - plain / full) for full, plain in zip(pairs.ours, pairs.reference, strict=True)],
         unit="%",
         below=100 * CERTIFICATE_MAX,
         note=(
-            f"{SESSIONS} sessions, 20 cuts; {median(100 * b['certificate_s'] / b['build_s'] for b in builds):.0f} % of "
-            f"the time without it; passed: {all(build['passed'] for build in builds)}"
+            f"{SESSIONS} sessions, 20 cuts: {median(pairs.ours):.1f} s, without it {median(pairs.reference):.1f} s; "
+            f"passed: {all(build['passed'] for build in whole)}"
         ),
     )
     yield limit_figure(
-        "silver build, peak memory of a process", [build["MiB"] for build in builds], unit="MiB", below=PEAK_MIB_MAX
+        "silver build, peak memory of a process", [build["MiB"] for build in whole], unit="MiB", below=PEAK_MIB_MAX
     )
-    plain: dict[int, list[float]] = {1: [], 2: []}
+    yield _workers_figure(many, scale.rounds)
+    yield _load_figure(scale)
 
-    def whole_s(workers: int) -> float:
-        build = _build(many, workers=workers)
-        plain[workers].append(build["build_s"])
-        return _whole_s(build)
 
-    pairs = in_turns(scale.rounds, lambda: whole_s(1), lambda: whole_s(2))
-    gain = median(pairs.ratios)
-    plain_gain = median(one / two for one, two in zip(plain[1], plain[2], strict=True))
-    yield Figure(
+def _noted(builds: list[dict[str, float]], build: dict[str, float]) -> float:
+    builds.append(build)
+    return build["s"]
+
+
+def _workers_figure(root: Path, rounds: int) -> Figure:
+    """Two workers against one, in turns; with the certificate, as the command takes it, and without."""
+
+    def pairs(*, certificate: bool) -> Pairs:
+        def seconds(workers: int) -> float:
+            return _build(root, workers=workers, certificate=certificate)["s"]
+
+        return in_turns(rounds, lambda: seconds(1), lambda: seconds(2))
+
+    whole, plain = pairs(certificate=True), pairs(certificate=False)
+    gain = median(whole.ratios)
+    return Figure(
         what=f"silver build, {SESSIONS_SHARED} dates: 2 workers against 1",
-        ours=f"{median(pairs.reference):.1f} s",
-        reference=f"{median(pairs.ours):.1f} s: 1 worker",
+        ours=f"{median(whole.reference):.1f} s",
+        reference=f"{median(whole.ours):.1f} s: 1 worker",
         ratio=f"{gain:.2f} x",
         target=f">= {WORKERS_GAIN_MIN:g} x",
         met=gain >= WORKERS_GAIN_MIN,
-        rounds=pairs.ratios,
+        rounds=whole.ratios,
         note=(
-            f"as the command takes it, certificate included; without it {median(plain[2]):.1f} s against "
-            f"{median(plain[1]):.1f} s: {plain_gain:.2f} x"
+            f"as the command takes it, certificate included; without it {median(plain.reference):.1f} s against "
+            f"{median(plain.ours):.1f} s: {median(plain.ratios):.2f} x"
         ),
     )
-    yield _load_figure(scale)
 
 
 def _lay(root: Path, sessions: int, scale: float) -> Path:
     lake = SmallLake(root)
     for number, window in enumerate(previous_sessions(US_INDEX_FUTURES, LAST, sessions)):
         add_bulk_session(lake, window.date, seed=number, scale=scale)
-    (root / "manifest.yaml").write_text(dump_manifest(baseline_manifest("es_levels")))
+    manifest = baseline_manifest("es_levels")
+    for name, wanted in ((WITH, manifest), (WITHOUT, msgspec.structs.replace(manifest, certificate=NO_CERTIFICATE))):
+        (root / name).write_text(dump_manifest(wanted))
     return root
 
 
-def _build(root: Path, *, workers: int = 0) -> dict[str, float]:
+def _build(root: Path, *, workers: int = 0, certificate: bool = True) -> dict[str, float]:
     """One build in a process of its own; 0 workers for what is fastest."""
     script = root / "child.py"
     script.write_text(CHILD)
-    arguments = [sys.executable, str(script), str(root), str(root / "manifest.yaml"), str(workers)]
+    manifest = root / (WITH if certificate else WITHOUT)
+    arguments = [sys.executable, str(script), str(root), str(manifest), str(workers)]
     done = subprocess.run(arguments, check=True, capture_output=True, text=True)
     figure: dict[str, float] = json.loads(done.stdout)
     return figure
-
-
-def _whole_s(build: dict[str, float]) -> float:
-    """What the command takes."""
-    return build["build_s"] + build["certificate_s"]
 
 
 def _load_figure(scale: Scale) -> Figure:
     """`load_features` against a bare read of the same files, median of rounds in turns."""
     root = _lay(scale.folder / "loads", LOADS, LOADS_SCALE)
     builder = SilverFeatureBuilder(root)
-    manifest = msgspec.structs.replace(baseline_manifest("es_levels"), certificate=Certificate(cuts=0))
+    manifest = msgspec.structs.replace(baseline_manifest("es_levels"), certificate=NO_CERTIFICATE)
     version = builder.build_feature_set(manifest).version
     files = sorted((root / f"silver/features/{version}").glob("date=*/signals.parquet"))
     pairs = in_turns(

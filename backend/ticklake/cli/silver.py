@@ -213,5 +213,5 @@ def _show_result(result: BuildResult, output: Output) -> None:
             f"version {result.version} {result.status}: {count(result.signals_total, 'signal')}, "
             f"{result.dates_processed} of {count(len(result.dates), 'date')} built "
             f"in {result.build_time_seconds:.1f} s "
-            f"(certificate {result.certificate_seconds:.1f} s), {result.output_dir}"
+            f"(certificate {result.certificate_seconds:.1f} s of work), {result.output_dir}"
         )

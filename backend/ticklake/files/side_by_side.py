@@ -30,11 +30,14 @@ def run_for(place: Place | None) -> Run:
 def side_by_side(
     call: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, at_once: int = REQUESTS_MAX
 ) -> list[ResultT]:
-    """The results of `call` for each item, in the order of the items. Raises what the first failed call raised."""
+    """The results of `call` for each item, in the order of the items, `at_once` of them at the same time.
+
+    Raises what the first failed call raised.
+    """
     items = list(items)
     if len(items) < 2:
         return [call(item) for item in items]
-    with ThreadPoolExecutor(min(at_once, len(items)), thread_name_prefix="lake-store") as pool:
+    with ThreadPoolExecutor(min(at_once, len(items)), thread_name_prefix="side-by-side") as pool:
         try:
             return list(pool.map(call, items))
         except BaseException:

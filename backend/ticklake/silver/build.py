@@ -24,6 +24,7 @@ from ticklake.silver.inputs import InputHasher
 from ticklake.silver.judge import Judge, Verdict
 from ticklake.silver.lease import hold_version
 from ticklake.silver.manifest import Manifest, dump_manifest, parse_manifest, without_places
+from ticklake.silver.pipeline import PRIMARY
 from ticklake.silver.plan import DateDraft, DatePlan, dates_of, draft_date, plan_date
 from ticklake.silver.recipe import Recipe, resolve
 from ticklake.silver.record import DateRecord, DateStatus, InputFile, VersionState, VersionStatus
@@ -183,8 +184,10 @@ class _Build:
         self._folder.clear_leftovers()
 
     def _execute(self, work: list[DatePlan], build: int, run_id: str, crew: Crew) -> BuildResult:
-        judge = Judge(self._lake, self._recipe, self._folder)
-        self._work_off(work, crew, judge)
+        staging = self._folder.make_staging()
+        judge = Judge(self._lake, self._recipe, self._folder, staging.name)
+        self._work_off(work, staging, crew, judge)
+        self._folder.clear_staging()
         records = self._folder.read_records()
         failed = [day for day, record in records.items() if record.status is DateStatus.FAILED]
         if failed:
@@ -198,34 +201,30 @@ class _Build:
         reason = verdict.failure or verdict.warning
         rows = sum(record.rows for record in records.values())
         self._folder.write_state(VersionState(status, reason, len(records), rows, build))
-        seconds = verdict.certificate_seconds / crew.width
-        return self._result(status, reason, seconds, run_id, verdict.certificate_passed)
+        return self._result(status, reason, verdict.certificate_seconds, run_id, verdict.certificate_passed)
 
-    def _work_off(self, work: list[DatePlan], crew: Crew, judge: Judge) -> None:
+    def _work_off(self, work: list[DatePlan], staging: Path, crew: Crew, judge: Judge) -> None:
         """Build the dates and publish each; whoever finds no date left to build draws and checks meanwhile."""
-        staging = self._folder.make_staging()
         plans = {plan.date: plan for plan in work}
         tasks = self._date_tasks(work, staging)
         under_way = {task.date for task in tasks}
+        width = crew.width
 
         def done(task: Task, content: bytes) -> Iterator[Task]:
-            if not isinstance(task, DateTask):
+            if isinstance(task, DateTask):
+                self._take(plans[task.date], decode_outcome(content), task.folder, len(work))
+                under_way.remove(task.date)
+            else:
                 judge.take(task, content)
-                return
-            made = decode_outcome(content)
-            plan = plans[task.date]
-            record = msgspec.structs.replace(
-                plan.base, status=made.status, reason=made.reason, rows=made.rows, files=made.files
-            )
-            self._publish(plan, record, {file.name: task.folder / file.name for file in made.files}, len(work))
-            under_way.remove(task.date)
-            yield from self._following(under_way, crew.width, judge, staging)
+            if under_way:
+                yield from self._meanwhile(under_way, width - len(under_way) - judge.drawing, judge)
+            elif isinstance(task, DateTask):
+                yield from self._afterwards(staging, judge)
 
         for plan in work:
             if plan.base.status is not DateStatus.BUILT:
                 self._publish(plan, plan.base, {}, len(work))
-        crew.run(tasks or list(self._following(under_way, crew.width, judge, staging)), done)
-        self._folder.clear_staging()
+        crew.run(tasks or list(self._afterwards(staging, judge)), done)
 
     def _date_tasks(self, work: list[DatePlan], staging: Path) -> list[DateTask]:
         text = dump_manifest(self._recipe.manifest)
@@ -244,16 +243,40 @@ class _Build:
             if plan.base.status is DateStatus.BUILT
         ]
 
-    def _following(self, under_way: set[str], width: int, judge: Judge, staging: Path) -> Iterator[Task]:
-        """What can be done besides the dates that are under way; nothing as long as they are enough for all."""
-        has_failed = any(record.status is DateStatus.FAILED for record in self._records.values())
-        if len(under_way) < width and not has_failed:
-            built = {day for day, record in self._records.items() if record.status is DateStatus.BUILT}
-            yield from judge.draw(built, under_way)
-        if not under_way:
-            run_second_pass(self._folder, self._recipe, staging)
-            if not has_failed:
-                yield from judge.check(self._folder.read_records())
+    def _meanwhile(self, under_way: set[str], idle: int, judge: Judge) -> Iterator[Task]:
+        """What workers without a date can do while others have one: no more than they can do at once."""
+        if idle > 0 and self._may_draw_early and not self._has_failed:
+            yield from judge.draw(self._built, under_way, at_most=idle)
+
+    def _afterwards(self, staging: Path, judge: Judge) -> Iterator[Task]:
+        """What is left to do when every date is built; nothing where one failed."""
+        if self._may_draw_early and not self._has_failed:
+            yield from judge.draw(self._built)
+        run_second_pass(self._folder, self._recipe, staging)
+        if not self._has_failed:
+            yield from judge.draw(self._built)
+            yield from judge.check(self._folder.read_records())
+
+    @property
+    def _may_draw_early(self) -> bool:
+        """Whether the published signals stay as they are."""
+        second = self._recipe.pipeline.second_pass
+        return second is None or second.frame != PRIMARY
+
+    @property
+    def _has_failed(self) -> bool:
+        return any(record.status is DateStatus.FAILED for record in self._records.values())
+
+    @property
+    def _built(self) -> set[str]:
+        return {day for day, record in self._records.items() if record.status is DateStatus.BUILT}
+
+    def _take(self, plan: DatePlan, made: DateRecord, folder: Path, total: int) -> None:
+        """Publish what a worker made of a date."""
+        record = msgspec.structs.replace(
+            plan.base, status=made.status, reason=made.reason, rows=made.rows, files=made.files
+        )
+        self._publish(plan, record, {file.name: folder / file.name for file in made.files}, total)
 
     def _publish(self, plan: DatePlan, record: DateRecord, staged: Mapping[str, Path], total: int) -> None:
         self._folder.publish(record, staged)

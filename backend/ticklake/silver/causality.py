@@ -153,25 +153,25 @@ def certify(
     """
     started_s = timer.perf_counter()
     first = Watched(primary, tuple(features), tuple(key), time)
-    judge = _Judge(run, str(session.date), (first,))
-    all_judge = _Judge(whole or run, str(session.date), (first, *others))
+    comparison = _Comparison(run, str(session.date), (first,))
+    full_comparison = _Comparison(whole or run, str(session.date), (first, *others))
     draw = random.Random(f"{seed}:{session.date}")  # noqa: S311 - a draw, not a secret
     recent = inputs if density >= 1 else _recent(inputs, session, times)
-    published = None if built is None else judge.checked(built.lazy(), first)
+    published = None if built is None else comparison.checked(built.lazy(), first)
     thin = partial(thinned, recent, density, context_until_ns=_warm_from(session), columns=times)
-    known = published if published is not None else judge.rows(Futures(thin(), times).truth())[primary]
+    known = published if published is not None else comparison.rows(Futures(thin(), times).truth())[primary]
     targets = _strata(_moments(known, time), cuts, draw)
     futures = Futures(thin(targets), times)
-    truth = all_judge.rows(futures.truth())
+    truth = full_comparison.rows(futures.truth())
     found = _cut_times(_moments(truth[primary], time), targets, draw)
 
     def trial(cut_ns: int, variant: Variant) -> tuple[Trial, list[Violation]]:
-        which = all_judge if cut_ns == found[-1] else judge
+        which = full_comparison if cut_ns == found[-1] else comparison
         return which.try_cut(truth, partial(futures.at, cut_ns, variant), cut_ns, variant, min(density, 1.0))
 
     with ThreadPoolExecutor(threads or min(_THREADS, pl.thread_pool_size())) as pool:
         outcomes = list(pool.map(trial, *zip(*product(found, Variant), strict=True))) if found else []
-    return all_judge.summed_up(outcomes, timer.perf_counter() - started_s)
+    return full_comparison.summed_up(outcomes, timer.perf_counter() - started_s)
 
 
 def certify_published(
@@ -210,19 +210,21 @@ def certify_published(
     """
     started_s = timer.perf_counter()
     watched = Watched(primary, tuple(features), tuple(key), time)
-    judge = _Judge(run, str(session.date), (watched,))
-    published = judge.checked(built.lazy(), watched)
+    comparison = _Comparison(run, str(session.date), (watched,))
+    published = comparison.checked(built.lazy(), watched)
     moments = _moments(published, time)
     draw = random.Random(f"{seed}:{session.date}:published")  # noqa: S311 - a draw, not a secret
     outcomes = [
-        judge.try_cut({primary: published}, partial(absurd_after, inputs, cut_ns, times), cut_ns, Variant.ABSURD, 1.0)
+        comparison.try_cut(
+            {primary: published}, partial(absurd_after, inputs, cut_ns, times), cut_ns, Variant.ABSURD, 1.0
+        )
         for cut_ns in _strata(moments[: math.ceil(len(moments) * _EARLY_SHARE)], 1, draw)
     ]
-    return judge.summed_up(outcomes, timer.perf_counter() - started_s)
+    return comparison.summed_up(outcomes, timer.perf_counter() - started_s)
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class _Comparison:
     """Runs the pipeline and compares what it gives. The first watched frame is the primary one."""
 
     run: Run
@@ -240,12 +242,16 @@ class _Judge:
         return {watched.frame: self.checked(frames[watched.frame], watched) for watched in self.watched}
 
     def checked(self, frame: pl.LazyFrame, watched: Watched) -> pl.DataFrame:
-        """Key, time and features of the frame; the keys are unique."""
+        """Key, time and features of the frame; the keys are unique, and every row has its time."""
         schema = frame.collect_schema()
         missing = [name for name in watched.columns if name not in schema]
         if missing:
             raise UsageError(f"frame {watched.frame!r} has no column {', '.join(missing)}; compare columns that it has")
+        if not schema[watched.time].is_integer():
+            raise UsageError(f"frame {watched.frame!r} has {watched.time} as {schema[watched.time]}; make it whole ns")
         rows = frame.select(watched.columns).collect(engine="in-memory")
+        if rows[watched.time].has_nulls():
+            raise CheckFailedError(f"{self.date}: a row of {watched.frame} has no {watched.time}; give each its time")
         if rows.select(pl.struct(watched.key).n_unique()).item() < rows.height:
             key = ", ".join(watched.key)
             raise CheckFailedError(f"{self.date}: two rows of {watched.frame} have the same {key}; make it unique")

@@ -13,10 +13,10 @@ from ticklake.files.place import place_of
 from ticklake.silver.checks import DateChecks, check_date, check_empty, sum_up
 from ticklake.silver.finding import Finding
 from ticklake.silver.folder import VersionFolder
-from ticklake.silver.manifest import dump_manifest, parse_manifest
 from ticklake.silver.pipeline import OUTPUTS, PRIMARY
-from ticklake.silver.recipe import Recipe, resolve
+from ticklake.silver.recipe import Recipe
 from ticklake.silver.record import DateRecord, DateStatus
+from ticklake.silver.stage import ColumnSpec
 from ticklake.silver.task import Unit
 
 FileChecks = dict[str, DateChecks]
@@ -30,23 +30,23 @@ class CheckTask:
     """The published files of one date, to be checked one by one.
 
     Attributes:
-        manifest: the full manifest, as YAML.
-        version: place of the version's folder.
+        build: tells the build from every other one.
+        columns: name of a file, without suffix -> its declared columns.
         date: YYYY-MM-DD.
         files: name without suffix -> place.
-        bytes: of the files; no argument, large tasks begin first.
+        bytes: of the files; no argument.
     """
 
-    manifest: str
-    version: str
+    build: str
+    columns: Mapping[str, tuple[ColumnSpec, ...]]
     date: str
     files: Mapping[str, str]
     bytes: int = 0
 
     @property
     def key(self) -> str:
-        """A version has one builder at a time."""
-        return f"{self.version}/checks/{self.date}"
+        """A build checks a date once."""
+        return f"{self.build}/checks/{self.date}"
 
     @property
     def unit(self) -> Unit:
@@ -55,16 +55,17 @@ class CheckTask:
 
     def arguments(self) -> tuple[object, ...]:
         """For `check_files_of`."""
-        return self.manifest, self.date, self.files
+        return self.columns, self.date, self.files
 
 
-def check_tasks(recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord]) -> list[CheckTask]:
-    """A task for each built date."""
-    text = dump_manifest(recipe.manifest)
+def check_tasks(
+    recipe: Recipe, folder: VersionFolder, records: Mapping[str, DateRecord], build: str
+) -> list[CheckTask]:
+    """A task for each built date; `build` tells this build from every other one."""
     return [
         CheckTask(
-            manifest=text,
-            version=str(folder.path),
+            build=build,
+            columns=recipe.columns,
             date=day,
             files={file.name.removesuffix(_SUFFIX): str(folder.data_path(day, file.name)) for file in record.files},
             bytes=sum(file.bytes for file in record.files),
@@ -99,9 +100,8 @@ def sum_up_files(recipe: Recipe, records: Mapping[str, DateRecord], checked: Map
     ]
 
 
-def check_files_of(manifest: str, day: str, files: Mapping[str, str]) -> bytes:
+def check_files_of(columns: Mapping[str, tuple[ColumnSpec, ...]], day: str, files: Mapping[str, str]) -> bytes:
     """Check the files of one date; arguments as in `CheckTask`. Gives `FileChecks` as JSON."""
-    columns = resolve(parse_manifest(manifest)).columns
     found = {
         file: check_date(scan_files([place_of(place)]), columns[file], date=day, file=file)
         for file, place in files.items()

@@ -158,7 +158,10 @@ class _Pool:
                 ordered = sorted(waiting.values(), key=lambda task: -task.bytes)  # no large one keeps all waiting
                 under_way = {self._begin(task): task for task in ordered}
                 while under_way:
-                    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    finished = wait(under_way, return_when=FIRST_COMPLETED).done
+                    for future in sorted(
+                        finished, key=lambda each: each.exception() is not None
+                    ):  # what is there first
                         task = under_way.pop(future)
                         content = future.result()
                         deaths = 0

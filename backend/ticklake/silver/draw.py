@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from time import perf_counter
@@ -49,20 +49,20 @@ class CertificateTask:
     """The rebuilds of one date with fewer rows; or the one with every row, compared with what was published.
 
     Attributes:
+        build: tells the build from every other one.
         root: the data root, absolute.
         tables: the catalog of tables.
         manifest: the full manifest, as YAML.
-        version: its name.
         date: YYYY-MM-DD.
         signals: place of the date's published signals.
         cuts: how many the date gets; 0 for the one with every row.
         density: share of the rows that they see, see `causality.density_for`.
     """
 
+    build: str
     root: str
     tables: TableCatalog
     manifest: str
-    version: str
     date: str
     signals: str
     cuts: int
@@ -70,12 +70,12 @@ class CertificateTask:
 
     @property
     def key(self) -> str:
-        """A version has one builder at a time."""
-        return f"{self.root}/{self.version}/certificate/{self.date}/{self.cuts}/{self.density}"
+        """Other shares of the same date differ by cuts or density."""
+        return f"{self.build}/certificate/{self.date}/{self.cuts}/{self.density}"
 
     @property
     def bytes(self) -> int:
-        """Their order, no size: the more cuts, the longer."""
+        """No size, an order: behind the dates; the more cuts, the longer."""
         return self.cuts
 
     @property
@@ -96,14 +96,23 @@ class Drawn:
     Attributes:
         certificate: of its trials; None when they could not be made.
         reason: why not; "" when they were.
+        seconds: what it took, of one worker.
     """
 
     certificate: Certificate | None
     reason: str = ""
+    seconds: float = 0.0
 
 
-def certificate_tasks(lake: Lake, recipe: Recipe, built: Collection[str]) -> list[CertificateTask]:
-    """What the certificate of a version takes, its cuts shared out over the built dates. The same whoever draws it."""
+def certificate_tasks(lake: Lake, recipe: Recipe, built: Collection[str], build: str) -> list[CertificateTask]:
+    """What the certificate of a version takes, its cuts shared out over the built dates. The same whoever draws it.
+
+    Args:
+        lake: where bronze lies.
+        recipe: what is built.
+        built: its dates.
+        build: tells this build from every other one.
+    """
     wanted = recipe.manifest.certificate
     if not built or not wanted.cuts:
         return []
@@ -113,10 +122,10 @@ def certificate_tasks(lake: Lake, recipe: Recipe, built: Collection[str]) -> lis
     text = dump_manifest(recipe.manifest)
     return [
         CertificateTask(
+            build=build,
             root=str(lake.data_root),
             tables=lake.table_catalog,
             manifest=text,
-            version=recipe.manifest.version,
             date=day,
             signals=str(published.data_path(day, f"{OUTPUTS[PRIMARY]}.parquet")),
             cuts=cuts,
@@ -145,14 +154,14 @@ def certify_date(
         UnavailableError: the lake lies in a bucket whose store does not answer.
     """
     started_s = perf_counter()
+    certificate, reason = None, ""
     try:
         certificate = _certify(root, tables, manifest, day, signals, cuts, density)
     except _OF_THE_VERSION as error:
-        return msgspec.json.encode(Drawn(None, str(error)))
+        reason = f"{day}: {type(error).__name__}: {error}"
     except pl.exceptions.PolarsError as error:
         reason = f"rows of {day} cannot be read again ({error}); run `ticklake verify --deep`, then build again"
-        return msgspec.json.encode(Drawn(None, reason))
-    return msgspec.json.encode(Drawn(replace(certificate, seconds=perf_counter() - started_s)))
+    return msgspec.json.encode(Drawn(certificate, reason, perf_counter() - started_s))
 
 
 def _certify(

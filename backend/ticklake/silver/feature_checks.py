@@ -49,10 +49,9 @@ def trace_features(rows: pl.DataFrame, columns: Sequence[ColumnSpec]) -> dict[st
     compared = [pl.col(spec.name).cast(_compared_as(spec.dtype)) for spec in features]
     hashed = rows.select(values.hash(0) for values in compared)
     digests = (hashlib.blake2b(values.to_numpy().tobytes(), digest_size=_DIGEST_BYTES).hexdigest() for values in hashed)
-    known = rows.select(
-        values.drop_nulls().hash(0).unique(maintain_order=True).head(2).implode() for values in compared
-    )
-    first = rows.select(pl.col(spec.name).drop_nulls().first() for spec in features)
+    own = [pl.col(spec.name).drop_nulls() for spec in features]  # as floats, large integers would be alike
+    known = rows.select(values.hash(0).unique(maintain_order=True).head(2).implode() for values in own)
+    first = rows.select(values.first() for values in own)
     return {
         spec.name: FeatureTrace(digest, tuple(two), "" if value is None else str(value))
         for spec, digest, two, value in zip(features, digests, *known.rows(), *first.rows(), strict=True)

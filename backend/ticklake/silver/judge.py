@@ -29,7 +29,7 @@ class Verdict:
     Attributes:
         failure: why the version is not fit to be read; "" when it is.
         warning: why it can be read and never promoted: the certificate did not pass; "" when it did.
-        certificate_seconds: what drawing the certificate took, all workers together.
+        certificate_seconds: what drawing the certificate took, all workers together, in vain or not.
     """
 
     failure: str = ""
@@ -45,33 +45,47 @@ class Verdict:
 class Judge:
     """Says what is to be drawn and checked, takes what came of it, and judges.
 
-    A date's share of the certificate needs the published signals of that date only: it is drawn while the last dates
+    A date's share of the certificate needs the published signals of that date only: it can be drawn while other dates
     are still built.
+
+    Args:
+        lake: where bronze lies.
+        recipe: what is built.
+        folder: of the version.
+        build: tells this build from every other one.
     """
 
-    def __init__(self, lake: Lake, recipe: Recipe, folder: VersionFolder) -> None:
-        self._lake, self._recipe, self._folder = lake, recipe, folder
+    def __init__(self, lake: Lake, recipe: Recipe, folder: VersionFolder, build: str) -> None:
+        self._lake, self._recipe, self._folder, self._build = lake, recipe, folder, build
         self._certificate: list[CertificateTask] = []
         self._asked: set[str] = set()
         self._drawn: dict[str, Drawn] = {}
         self._checked: dict[str, FileChecks] = {}
 
-    def draw(self, built: Collection[str], expected: Collection[str] = ()) -> Iterator[Task]:
+    @property
+    def drawing(self) -> int:
+        """How many shares of the certificate were asked for and are not drawn."""
+        return len(self._asked) - len(self._drawn)
+
+    def draw(
+        self, built: Collection[str], expected: Collection[str] = (), at_most: int | None = None
+    ) -> Iterator[Task]:
         """What of the certificate can be drawn now and was not asked for.
 
         Args:
             built: dates that are published.
             expected: dates that will be, as far as is known. Where one is not, cuts are shared out anew.
+            at_most: so many shares; None for all.
         """
-        self._certificate = certificate_tasks(self._lake, self._recipe, {*built, *expected})
-        for task in self._certificate:
-            if task.date in built and task.key not in self._asked:
-                self._asked.add(task.key)
-                yield task
+        self._certificate = certificate_tasks(self._lake, self._recipe, {*built, *expected}, self._build)
+        can = [task for task in self._certificate if task.date in built and task.key not in self._asked]
+        for task in can[:at_most]:
+            self._asked.add(task.key)
+            yield task
 
     def check(self, records: Mapping[str, DateRecord]) -> Iterator[Task]:
         """The files of every date, as they will stay."""
-        yield from check_tasks(self._recipe, self._folder, records)
+        yield from check_tasks(self._recipe, self._folder, records, self._build)
 
     def take(self, task: Task, outcome: bytes) -> None:
         """What came of a task."""
@@ -89,16 +103,16 @@ class Judge:
         findings = tuple(sum_up_files(self._recipe, records, self._checked))
         drawn = [self._drawn[task.key] for task in self._certificate]
         made = [each.certificate for each in drawn if each.certificate is not None]
-        seconds = sum(each.seconds or 0.0 for each in made)
+        seconds = sum(each.seconds for each in self._drawn.values())
         failures = [finding for finding in findings if finding.fails]
-        reason = next((each.reason for each in drawn if each.reason), "")
-        certificate = merge_certificates(made) if made and not failures and not reason else None
+        undrawn = [each.reason for each in drawn if each.certificate is None]
+        certificate = merge_certificates(made) if made and not failures and not undrawn else None
         self._folder.check_held()
         write_validation(self._folder.validation_path, Validation(findings, certificate))
         if failures:
             return Verdict(_describe(failures), certificate_seconds=seconds)
-        if reason:
-            return Verdict(f"the causality certificate could not be drawn: {reason}", certificate_seconds=seconds)
+        if undrawn:
+            return Verdict(f"the causality certificate could not be drawn: {undrawn[0]}", certificate_seconds=seconds)
         return Verdict("", _why_uncertified(certificate), seconds)
 
 

@@ -49,8 +49,8 @@ class BuildResult:
         dates: every date of the version, ascending.
         output_dir: absolute.
         build_time_seconds: of the whole build, certificate included.
-        certificate_seconds: of the causality certificate alone, the work of all who drew it shared out evenly, because
-            it is drawn while the last dates are built; 0 when it was not drawn again.
+        certificate_seconds: work that the causality certificate took, of all workers together; 0 when it was not drawn
+            again.
         run_id: of the run in the registry; None when nothing had to be done.
     """
 

@@ -23,7 +23,7 @@ class Task(Protocol):
 
     @property
     def bytes(self) -> int:
-        """How much it reads; of tasks that are known at the same time, large ones begin first."""
+        """How much it reads; of the tasks that a crew starts with, large ones begin first."""
         ...
 
     @property
@@ -37,5 +37,5 @@ class Task(Protocol):
 
 
 Done = Callable[[Task, bytes], Iterable[Task]]
-"""Called in this process with each task that is done and its outcome; gives the tasks that follow from it. Each of them
-is begun, behind those that wait, as soon as it is given: what is done between two of them keeps nobody waiting."""
+"""Called in this process with each task that is done and its outcome; gives the tasks that follow from it. Other
+processes begin each of them, behind those that wait, as soon as it is given, whatever is done between two of them."""

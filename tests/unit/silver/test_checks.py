@@ -149,6 +149,11 @@ def test_constant_features_are_judged_over_all_dates():
     }
 
 
+def test_large_whole_numbers_are_told_apart():
+    frame, columns = features(nth=[2**60 + row for row in range(ROWS)])
+    assert version_failures(frame, columns) == set()
+
+
 def test_a_feature_without_warm_up_only_warns():
     frame, columns = features(steps=list(range(ROWS)), never=pl.Series([None] * ROWS, dtype=pl.Float64))
     found = check_all({"d": frame}, columns, warmed_up=False)

@@ -14,10 +14,10 @@ from ticklake.silver.pipeline import default_parameters
 from ticklake.silver.stage import Role
 
 TASK = CertificateTask(
+    build="one",
     root="/lake",
     tables=TableCatalog(),
     manifest="",
-    version="v1",
     date="2025-06-20",
     signals="",
     cuts=7,
@@ -27,10 +27,10 @@ TASK = CertificateTask(
 
 def test_no_two_tasks_that_may_be_under_way_have_one_key() -> None:
     others = [
-        replace(TASK, version="v2"),
-        replace(TASK, root="/other"),
+        replace(TASK, build="another"),
         replace(TASK, date="2025-06-19"),
         replace(TASK, cuts=0),
+        replace(TASK, density=0.5),
     ]
     assert len({task.key for task in (TASK, *others)}) == 5
 
