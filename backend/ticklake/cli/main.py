@@ -21,6 +21,7 @@ from ticklake.base.version import __version__
 from ticklake.cli.commands import COMMANDS, CommandEntry
 
 INTERRUPTED: Final = 130
+_INTERRUPTED: Final = "interrupted"
 _STDOUT_CLOSED: Final = 141  # what the shell shows for a program that ended by SIGPIPE
 
 _DISK_FAILED: Final = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -64,8 +65,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         build_app(arguments)(args=list(arguments), prog_name="ticklake")
     except SystemExit as done:
+        if done.code == INTERRUPTED:  # as the command line library tells it
+            typer.echo(_INTERRUPTED, err=True)
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except KeyboardInterrupt:
+        typer.echo(_INTERRUPTED, err=True)
         return INTERRUPTED
     except TickLakeError as error:
         return _report([error])

@@ -198,6 +198,8 @@ def _progress() -> Iterator[OnDate | None]:
 
         def on_date(result: DateResult, done: int, total: int) -> None:
             bar.update(task, description=f"{result.date} {result.outcome}", completed=done, total=total)
+            if done == total:
+                bar.update(task, description="certificate and checks", total=None)  # its clock goes on
 
         yield on_date
 

@@ -112,7 +112,9 @@ class _Build:
         drafts = list(side_by_side(draft, days))
         with ExitStack() as stack:
             is_plain = bool(drafts) and all(draft.cause for draft in drafts)
-            early = stack.enter_context(self._hire(drafts)) if is_plain else None  # gets ready while bronze is hashed
+            early = (
+                stack.enter_context(self._hire(drafts, len(drafts))) if is_plain else None
+            )  # gets ready while bronze is hashed
             hasher = InputHasher(self._lake.data_root, (draft.inputs for draft in drafts if draft.inputs is not None))
             make = partial(plan_date, self._recipe, folder=self._folder, records=records, hasher=hasher)
             plans = list(side_by_side(make, drafts))
@@ -124,20 +126,23 @@ class _Build:
             is_complete = state is not None and state.state is VersionStatus.COMPLETE
             if not work and state is not None and is_complete and self._is_documented() and self._is_as_asked():
                 return self._result(state.state, state.reason, certificate_passed=not state.reason)
-            crew = early or stack.enter_context(self._hire(work))
+            crew = early or stack.enter_context(self._hire(work, len(drafts)))
             build = state.build + 1 if state else 1
             self._begin(build)
             return self._run(plans, work, build, crew)
 
     @contextmanager
-    def _hire(self, work: Sequence[DateDraft | DatePlan]) -> Iterator[Crew]:
-        """Who builds that much. They get ready at once."""
-        with hire(
-            self._lake.data_root,
-            workers=self._options.workers,
-            scheduler=self._options.scheduler,
-            work_bytes=sum(sorted(date.bytes for date in work)[:-1]),  # one date alone is no work for many
-        ) as crew:
+    def _hire(self, work: Sequence[DateDraft | DatePlan], dates: int) -> Iterator[Crew]:
+        """Who builds that much of a version of so many dates. They get ready at once."""
+        workers = self._options.workers
+        with (
+            hire(
+                self._lake.data_root,
+                workers=workers and min(workers, dates + 1),  # no more have ever something to do: see `judge`
+                scheduler=self._options.scheduler,
+                work_bytes=sum(sorted(date.bytes for date in work)[:-1]),  # one date alone is no work for many
+            ) as crew
+        ):
             if work:
                 crew.get_ready(dump_manifest(self._recipe.manifest))
             yield crew

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -98,6 +99,9 @@ def hire(
     pool = _Pool(count, root)
     try:
         yield pool
+    except BaseException:
+        pool.kill()  # what is under way is of no use to anybody
+        raise
     finally:
         pool.close()
 
@@ -134,9 +138,10 @@ class _Pool:
 
     def __init__(self, workers: int, root: Place | None) -> None:
         self.width = workers
-        self._prepare: Callable[[], None] | None = None
+        remember = None
         if isinstance(root, ObjectPath):
-            self._prepare = partial(remember_access, root.store.bucket, root.store.access)
+            remember = partial(remember_access, root.store.bucket, root.store.access)
+        self._prepare = partial(_prepare, remember)
         self._executor: ProcessPoolExecutor | None = None
 
     def get_ready(self, manifest: str) -> None:
@@ -195,11 +200,24 @@ class _Pool:
             self._executor = ProcessPoolExecutor(self.width, spawn, initializer=self._prepare)
         return self._executor
 
+    def kill(self) -> None:
+        """End the processes at once, whatever they are at: all they do can be done again."""
+        if self._executor is not None:
+            for process in list((self._executor._processes or {}).values()):  # `kill_workers` from 3.14 on
+                process.kill()
+
     def close(self) -> None:
         """End the processes; what they have not begun is dropped."""
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
+
+
+def _prepare(remember: Callable[[], None] | None) -> None:
+    """The first that a worker does. An interrupt from the keyboard goes to all processes; the one that waits acts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if remember is not None:
+        remember()
 
 
 @contextmanager

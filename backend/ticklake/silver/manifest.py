@@ -149,6 +149,8 @@ def read_manifest(path: Place) -> Manifest:
         manifest = parse_manifest(path.read_text(encoding="utf-8"), path=str(path))
     except FileNotFoundError as error:
         raise NoDataError(f"{path} does not exist; make one with `ticklake silver manifest > {path}`") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8 ({error}); save it as UTF-8") from error
     if isinstance(path, ObjectPath):
         return manifest
     folder = path.absolute().parent

@@ -69,7 +69,7 @@ def resolve(manifest: Manifest) -> Recipe:
         tables={**known.tables, **manifest.tables},
         calendar=manifest.calendar or known.calendar,
         stages=stages,
-        parameters={name: msgspec.to_builtins(own) for name, own in parameters.items()},
+        parameters=_as_written({name: msgspec.to_builtins(own) for name, own in parameters.items()}),
         columns={},
         built=None,
     )
@@ -108,6 +108,12 @@ def _parameters(stage: AnyStage, given: dict[str, Any]) -> StageParameters:
         known = ", ".join(field.name for field in msgspec.structs.fields(stage.parameters)) or "none"
         raise UsageError(f"parameters of stage {stage.name!r}: {error}; it has {known}") from error
     return parameters
+
+
+def _as_written(parameters: dict[str, Any]) -> dict[str, Any]:
+    """As they come back from a file: lists for tuples. A manifest equals the one that was written of it."""
+    written: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(parameters))
+    return written
 
 
 def _hash(value: Any) -> str:

@@ -92,8 +92,15 @@ def _load(root: Place, version: str) -> _Version:
     paths = {date: folder.data_path(date, f"{SIGNALS}.parquet") for date in built}
     if missing := [path for path in paths.values() if not path.is_file()]:
         raise CorruptError(f"{missing[0]} is gone, but its record says that it was built; build the version again")
-    frames = {date: scan_files([path]).collect() for date, path in paths.items()}
+    frames = {date: _rows(path) for date, path in paths.items()}
     return _Version(folder, state, manifest, read_validation(folder.validation_path), records, frames)
+
+
+def _rows(path: Place) -> pl.DataFrame:
+    try:
+        return scan_files([path]).collect()
+    except pl.exceptions.PolarsError as error:
+        raise CorruptError(f"{path} cannot be read ({error}); build the version again") from error
 
 
 def _load_parent(root: Place, parent: str | None) -> tuple[_Version | None, str]:

@@ -236,6 +236,28 @@ def test_a_task_that_always_kills_its_process_ends_the_build(tmp_path: Path) -> 
         outcomes(crew, [Probe("a", 1), Probe(str(tmp_path / "never"), unit=dies)])
 
 
+def test_an_interrupt_from_the_keyboard_ends_a_build_and_its_workers_at_once(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 40)
+    manifest = toy_manifest(pipeline="tests.integration.silver.fragile:SLOW")
+    (tmp_path / "m.yaml").write_text(dump_manifest(manifest))
+    command = [sys.executable, "-m", "ticklake", "silver", "build", str(tmp_path / "m.yaml"), "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TICKLAKE_DATA_ROOT": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:
+        until_s = time.monotonic() + 40
+        while not list((tmp_path / "silver/features/v1").glob("date=*")):
+            assert time.monotonic() < until_s
+            assert build.poll() is None
+            time.sleep(0.01)
+        workers = psutil.Process(build.pid).children()
+        os.killpg(build.pid, signal.SIGINT)  # as a terminal does: to all of them
+        _, told = build.communicate(timeout=40)
+    assert build.returncode == 130
+    assert told.strip().endswith("interrupted")
+    assert "Traceback" not in told
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert len(list((tmp_path / "silver/features/v1").glob("date=*"))) < 40, "nobody waits for the rest"
+
+
 BUILD = """
 import sys
 from tests.integration.silver.toy import toy_lake, toy_manifest

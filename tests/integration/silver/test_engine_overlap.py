@@ -24,6 +24,7 @@ class Wide:
 
     def __init__(self, width: int) -> None:
         self.width = width
+        self.workers: int | None = None
         self.done: list[str] = []
         self.asked: list[tuple[int, str, str]] = []  # after how many tasks, unit, day
 
@@ -46,7 +47,8 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> Wide:
     crew = Wide(3)
 
     @contextmanager
-    def hired(*_: object, **__: object) -> Iterator[Crew]:
+    def hired(*_: object, workers: int | None = None, **__: object) -> Iterator[Crew]:
+        crew.workers = workers
         yield crew
 
     monkeypatch.setattr("ticklake.silver.build.hire", hired)
@@ -99,6 +101,16 @@ def test_documents_alone_take_no_date_and_all_of_the_judgement(tmp_path: Path, w
     wide.done.clear()
     assert outcomes(build(tmp_path, cuts=8)) == ["skipped"] * DAYS
     assert wide.done == ["certify_date"] * 5 + ["check_files_of"] * DAYS
+
+
+def test_no_more_workers_are_hired_than_ever_have_something_to_do(tmp_path: Path, wide: Wide) -> None:
+    toy_lake(tmp_path, DAYS)
+    builder = SilverFeatureBuilder(tmp_path)
+    hired = []
+    for workers in (1000, 2, 0, None):
+        builder.build_feature_set(toy_manifest(), workers=workers, force=True)
+        hired.append(wide.workers)
+    assert hired == [DAYS + 1, 2, 0, None]
 
 
 @pytest.mark.parametrize("width", [1, 3])

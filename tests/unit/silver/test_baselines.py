@@ -22,6 +22,8 @@ def test_it_spells_out_every_parameter_and_comes_back_from_yaml(name: str) -> No
         assert set(manifest.parameters.get(stage, {})) == set(parameters.__struct_fields__), stage
     again = parse_manifest(dump_manifest(manifest))
     assert resolve(again).manifest_hash == resolve(manifest).manifest_hash
+    whole = resolve(manifest).manifest
+    assert resolve(parse_manifest(dump_manifest(whole))).manifest == whole, "a build of it has nothing to do"
 
 
 def test_the_tape_of_es_levels_reaches_beyond_the_edge_of_the_zone_where_price_enters() -> None:

@@ -101,6 +101,13 @@ def test_text_that_is_no_manifest_is_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path / "absent.yaml")
 
 
+def test_text_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_bytes("version: v1\nnotes: für".encode("latin-1"))
+    with pytest.raises(UsageError, match=r"m\.yaml is no text in UTF-8"):
+        read_manifest(path)
+
+
 def test_a_stage_of_your_own_comes_from_a_file_beside_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(USER_STAGE)
     text = f"version: v9\npipeline: {TARGET}\nstages: [{{file: mine.py, name: mine, after: events}}]\n"

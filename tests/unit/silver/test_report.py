@@ -142,6 +142,14 @@ def test_an_unknown_version_and_a_lost_file_are_named(tmp_path):
         write_report(tmp_path, "v1")
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    lay_down(tmp_path, "v2")
+    path = VersionFolder(tmp_path, "v2").data_path("2026-11-19", "signals.parquet")
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CorruptError, match=r"2026-11-19/signals\.parquet cannot be read"):
+        write_report(tmp_path, "v2")
+
+
 def test_a_histogram_holds_all_known_values():
     values = pl.Series([*range(1000), None, float("nan")], dtype=pl.Float64, strict=False)
     shape = histogram(values, values * 2)
