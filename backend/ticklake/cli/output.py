@@ -136,8 +136,9 @@ def _cell(value: Any, *, null: str) -> str:
         return null
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        text = str(value)
+    plain = msgspec.to_builtins(value, enc_hook=str)  # a date, say, as text
+    if isinstance(plain, str | int | float):
+        text = str(plain)
         return text if text.isprintable() else repr(text)
     return _json(value)
 

@@ -73,7 +73,8 @@ def inspect_date(
         day: trading day.
         stop_at: last stage to run.
         resume_after: stage whose frames an earlier run left in `checkpoint`.
-        checkpoint: folder for the frames after `stop_at` (after the last stage when None).
+        checkpoint: folder for the frames after `stop_at` (after the last stage when None), each date apart. Parameters
+            of later stages may change before a run is resumed.
         clock: measures.
 
     Raises:
@@ -87,7 +88,7 @@ def inspect_date(
     if resume_after is not None:
         if checkpoint is None:
             raise UsageError("--resume-after needs --checkpoint with the folder an earlier run left frames in")
-        frames = load_frames(checkpoint, resume_after)
+        frames = load_frames(checkpoint / day.isoformat(), resume_after)
     else:
         inputs = find_inputs(lake, recipe, session)
         if reason := missing_rows(lake, recipe, inputs):
@@ -98,7 +99,7 @@ def inspect_date(
         recipe.pipeline, frames, recipe.parameters, session, stop_at=stop_at, resume_after=resume_after, observe=watch
     )
     if checkpoint is not None:
-        save_frames(checkpoint, stop_at or recipe.pipeline.stage_names[-1], made)
+        save_frames(checkpoint / day.isoformat(), stop_at or recipe.pipeline.stage_names[-1], made)
     return Inspection(tuple(watch.reports), made)
 
 

@@ -167,6 +167,14 @@ def test_asked_dates_join_those_there_are(tmp_path: Path) -> None:
     assert sums(tmp_path)[f"date={day_text(2)}/episodes.parquet"] != last, "an earlier date changes its statistics"
 
 
+def test_an_instrument_without_a_row_is_no_version(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 1)
+    builder = SilverFeatureBuilder(tmp_path)
+    with pytest.raises(NoDataError, match=r"futures\.trades has no row of EX to build v1 of"):
+        builder.build_feature_set(toy_manifest(symbol="EX"))
+    assert builder.list_versions(complete_only=False) == []
+
+
 def test_closed_and_empty_days_say_why(tmp_path: Path) -> None:
     toy_lake(tmp_path, 1)
     builder = SilverFeatureBuilder(tmp_path)
@@ -299,6 +307,8 @@ def test_the_inspection_shows_each_stage_and_changes_nothing(tmp_path: Path) -> 
     folder = tmp_path / "frames"
     builder.inspect(toy_manifest(), day_text(1), stop_at="move", checkpoint=folder)
     rest = builder.inspect(toy_manifest(), day_text(1), resume_after="move", checkpoint=folder)
+    with pytest.raises(NoDataError, match="holds no frames"):
+        builder.inspect(toy_manifest(), day_text(0), resume_after="move", checkpoint=folder)
     assert [report.stage for report in rest.reports] == ["label", "episodes"]
     assert rest.frames["events"].collect().equals(found.frames["events"].collect())
     with pytest.raises(NoDataError, match="no session on 2024-12-21"):

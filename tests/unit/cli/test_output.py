@@ -36,7 +36,7 @@ def test_json_and_ndjson_hold_the_values() -> None:
 def test_csv_can_be_read_back() -> None:
     header, first, second = csv.reader(io.StringIO(shown(Output.CSV)))
     assert header == list(ROWS[0])
-    assert first[:3] == ["futures.trades", "1234567", "0.5"]
+    assert first[:4] == ["futures.trades", "1234567", "0.5", "2024-12-16"]
     assert second[2:] == ["", "", "false", "x, y"]
 
 
