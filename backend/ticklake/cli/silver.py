@@ -23,7 +23,7 @@ from ticklake.silver.build import Progress as OnDate
 from ticklake.silver.builder import SilverFeatureBuilder
 from ticklake.silver.manifest import dump_manifest
 from ticklake.silver.record import VersionStatus
-from ticklake.silver.result import BuildResult, DateResult
+from ticklake.silver.result import BuildResult, DateResult, Outcome
 
 app = typer.Typer(help="Feature versions: build, list, compare, inspect, report.")
 
@@ -42,7 +42,10 @@ CheckpointOption = Annotated[
 @app.command()
 def build(
     manifest: ManifestArgument,
-    dates: Annotated[list[str] | None, typer.Option("--date", help="Trading day; may be given many times.")] = None,
+    dates: Annotated[
+        list[str] | None,
+        typer.Option("--date", help="Trading day to add; may be given many times. Others are brought up to date."),
+    ] = None,
     start: Annotated[str | None, typer.Option(help="First trading day, with --end.")] = None,
     end: Annotated[str | None, typer.Option(help="Last trading day, included.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Build every date, stale or not.")] = False,
@@ -211,9 +214,10 @@ def _show_result(result: BuildResult, output: Output) -> None:
         return
     show_rows([asdict(item) for item in result.dates], output, columns=_DATE_COLUMNS)
     if output is Output.TABLE:
+        built = sum(item.outcome is Outcome.BUILT for item in result.dates)
         typer.echo(
             f"version {result.version} {result.status}: {count(result.signals_total, 'signal')}, "
-            f"{result.dates_processed} of {count(len(result.dates), 'date')} built "
+            f"{built} of {count(len(result.dates), 'date')} built "
             f"in {result.build_time_seconds:.1f} s "
             f"(certificate {result.certificate_seconds:.1f} s of work), {result.output_dir}"
         )

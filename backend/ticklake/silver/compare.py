@@ -22,7 +22,8 @@ class VersionComparison:
         features_common: the same.
         columns_added: columns of any role, as `file.column`.
         columns_removed: the same.
-        parameters_a: `stage.parameter` -> value, where the two differ; None where there is none.
+        parameters_a: `stage.parameter`, `symbol`, `calendar` or `tables.frame` -> value, where the two differ; None
+            where there is none.
         parameters_b: the same.
         dates_added: trading days.
         dates_removed: the same.
@@ -92,7 +93,9 @@ def _columns(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _parameters(manifest: Manifest) -> dict[str, Any]:
-    return {f"{stage}.{name}": value for stage, own in manifest.parameters.items() for name, value in own.items()}
+    of_stages = {f"{stage}.{name}": value for stage, own in manifest.parameters.items() for name, value in own.items()}
+    tables = {f"tables.{frame}": table for frame, table in manifest.tables.items()}
+    return {"symbol": manifest.symbol, "calendar": manifest.calendar, **tables, **of_stages}
 
 
 def _without(names: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:

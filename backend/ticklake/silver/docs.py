@@ -15,8 +15,9 @@ _INTRO = """\
 
 Written from the declarations of the stages in `ticklake.silver`; do not edit.
 
-Every pipeline gives files per trading day: `signals` has a row per event, `state` a row per instant and level,
-`episodes` a vector per event. Names and windows are those of the default parameters; a manifest may choose others.
+A pipeline gives files per trading day: `signals` has a row per event; of `es_levels` there are also `state`, a row per
+instant and level, and `episodes`, a vector per event. Names and windows are those of the default parameters; a manifest
+may choose others.
 A `key` names a row, a `feature` is known at `ts_event_ns`, a `label` is known later and feeds no feature, `info` is
 neither. Formulas, with their null rules, stand in the docstrings of the stage's file; where they come from a paper or
 book, it is named beside it.

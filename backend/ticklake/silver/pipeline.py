@@ -222,7 +222,8 @@ def run_pipeline(
     first = 0 if resume_after is None else pipeline.position(resume_after) + 1
     last = len(pipeline.stages) - 1 if stop_at is None else pipeline.position(stop_at)
     if last < first:
-        raise UsageError(f"nothing lies between {resume_after!r} and {stop_at!r}; stop at a later stage")
+        what = f"no stage follows {resume_after!r}" if stop_at is None else f"{stop_at!r} is not after {resume_after!r}"
+        raise UsageError(f"{what}; resume after an earlier stage")
     frames = dict(inputs)
     columns = {name: frozenset(columns_of(frame)) for name, frame in frames.items()}
     for place in range(first, last + 1):

@@ -66,7 +66,7 @@ class BuildResult:
 
     @property
     def dates_processed(self) -> int:
-        """Dates that were built now."""
+        """Dates that were worked on now, whatever came of them."""
         return sum(item.outcome is not Outcome.SKIPPED for item in self.dates)
 
     @property

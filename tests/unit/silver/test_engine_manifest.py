@@ -212,12 +212,12 @@ def test_an_entry_point_that_is_not_installed_is_named() -> None:
 def test_two_versions_are_compared_by_what_changed() -> None:
     a, b = (
         resolve(toy_manifest("a")),
-        resolve(toy_manifest("b", stages=["load", "events"], parameters={"load": {"sessions": 4}})),
+        resolve(toy_manifest("b", symbol="NQ", stages=["load", "events"], parameters={"load": {"sessions": 4}})),
     )
     with_columns = [msgspec.structs.replace(r.manifest, columns=r.column_entries) for r in (a, b)]
     found = compare_manifests(*with_columns)
     assert found.features_removed == ("distance_points",)
     assert found.features_common == ("step_points",)
-    assert found.parameters_a["load.sessions"] == 1
-    assert found.parameters_b == {"load.sessions": 4, "move.rows": None, "label.rows": None}
+    assert (found.parameters_a["symbol"], found.parameters_a["load.sessions"]) == ("ES", 1)
+    assert found.parameters_b == {"symbol": "NQ", "load.sessions": 4, "move.rows": None, "label.rows": None}
     assert found.counts == {"added": 0, "removed": 1, "common": 1}

@@ -78,7 +78,7 @@ def test_stopped_and_resumed_is_as_run_through(tmp_path: Path) -> None:
 
 
 def test_there_is_nothing_between_a_stage_and_itself() -> None:
-    with pytest.raises(UsageError, match="nothing lies between 'move' and 'events'"):
+    with pytest.raises(UsageError, match="'events' is not after 'move'"):
         run_pipeline(TOY, inputs(), default_parameters(TOY), session(), stop_at="events", resume_after="move")
     with pytest.raises(UsageError, match="no stage 'mvoe'; it has load, events"):
         run_pipeline(TOY, inputs(), default_parameters(TOY), session(), stop_at="mvoe")
