@@ -32,12 +32,22 @@ def signal_files(version: str, records: Sequence[DateRecord]) -> list[tuple[Date
     ]
 
 
-def read_proven(path: Place, file: StoredFile) -> pl.DataFrame:
-    """The rows of a silver file whose bytes are those of its record: hashed and decoded from one read.
+def other_files(version: str, records: Sequence[DateRecord]) -> list[tuple[StoredFile, str]]:
+    """What the built dates hold beside the signals, and where it lies, relative to the data root."""
+    return [
+        (file, data_path(version, record.date, file.name))
+        for record in records
+        if record.status == BUILT
+        for file in record.files
+        if file.name != FILE
+    ]
+
+
+def proven_bytes(path: Place, file: StoredFile) -> bytes:
+    """The bytes of a silver file, which are those of its record.
 
     Raises:
-        ChangedError: the bytes are others, or the file is gone.
-        CorruptError: the bytes are as recorded, but no Parquet.
+        ChangedError: they are others, or the file is gone.
     """
     try:
         content = path.read_bytes()
@@ -47,6 +57,17 @@ def read_proven(path: Place, file: StoredFile) -> pl.DataFrame:
     if found != file.sha256:
         raise ChangedError(f"{path} is not as recorded (sha256 {found[:12]}, recorded {file.sha256[:12]}); "
                            "build the date again", path=path)  # fmt: skip
+    return content
+
+
+def read_proven(path: Place, file: StoredFile) -> pl.DataFrame:
+    """The rows of a silver file whose bytes are those of its record: hashed and decoded from one read.
+
+    Raises:
+        ChangedError: the bytes are others, or the file is gone.
+        CorruptError: the bytes are as recorded, but no Parquet.
+    """
+    content = proven_bytes(path, file)
     try:
         rows = pl.read_parquet(io.BytesIO(content), hive_partitioning=False)
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -16,7 +16,7 @@ from ticklake.catalog.feature_versions import BUILT, Column, DateRecord, columns
 from ticklake.files.errors import ChangedError
 from ticklake.files.place import Place, sorted_places
 from ticklake.gold import gates
-from ticklake.gold.dataset import read_proven, signal_files
+from ticklake.gold.dataset import other_files, proven_bytes, read_proven, signal_files
 from ticklake.gold.facts import DateFacts, count_duplicates, gather_facts, key_columns
 from ticklake.gold.gates import Gate, GateLimits, apply_force, may_pass
 from ticklake.readers.query import Day, days_of
@@ -177,6 +177,11 @@ def _look_through(
         names = [name for name in key_columns(columns) if name in rows.columns]
         if len(names) == len(key_columns(columns)):
             keys.append(rows.select(names))
+    for file, path in other_files(version, records):
+        try:
+            proven_bytes(root / path, file)
+        except ChangedError as error:
+            faults.append(str(error))
     faults += [f"{record.date} is built, but no {SIGNALS}.parquet is recorded" for record in _without_file(records)]
     return facts, keys, faults
 

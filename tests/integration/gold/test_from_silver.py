@@ -38,3 +38,15 @@ def test_a_leaky_version_is_refused_even_with_force(tmp_path: Path) -> None:
     done = GoldCurator(tmp_path).promote_to_training("v1", force=True)
     assert done.status is PromotionStatus.REFUSED
     assert "certificate: the causality certificate did not pass: distance_points" in done.reason
+
+
+def test_a_damaged_file_beside_the_signals_is_refused(tmp_path: Path) -> None:
+    toy_lake(tmp_path)
+    SilverFeatureBuilder(tmp_path).build_feature_set(toy_manifest(cuts=20))
+    path = next((tmp_path / "silver/features/v1").rglob("episodes.parquet"))
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    done = GoldCurator(tmp_path).promote_to_training("v1", force=True)
+    assert done.status is PromotionStatus.REFUSED
+    assert "episodes.parquet is not as recorded" in done.reason

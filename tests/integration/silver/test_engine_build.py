@@ -167,6 +167,16 @@ def test_asked_dates_join_those_there_are(tmp_path: Path) -> None:
     assert sums(tmp_path)[f"date={day_text(2)}/episodes.parquet"] != last, "an earlier date changes its statistics"
 
 
+def test_the_second_pass_knows_earlier_dates_and_not_its_own(tmp_path: Path) -> None:
+    toy_lake(tmp_path)
+    builder = SilverFeatureBuilder(tmp_path)
+    builder.build_feature_set(toy_manifest())
+    days = [builder.load_features("v1", day_text(day), table="episodes") for day in range(3)]
+    for number, own in enumerate(days):
+        earlier = pl.concat(days[:number])["raw"].mean() if number else 0.0
+        assert (own["raw"] - own["scaled"]).drop_nulls().to_numpy() == pytest.approx(earlier)
+
+
 def test_an_instrument_without_a_row_is_no_version(tmp_path: Path) -> None:
     toy_lake(tmp_path, 1)
     builder = SilverFeatureBuilder(tmp_path)

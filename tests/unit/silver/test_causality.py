@@ -103,6 +103,19 @@ def test_published_events_are_tried_with_all_rows():
     assert not certify_published(honest, inputs, session(), built.head(0), features=["mean"]).passed
 
 
+def test_the_trial_with_all_rows_is_cut_anywhere_in_the_session():
+    inputs = simulate()
+    built = honest(inputs)["events"].collect()
+    moments = built["ts_event_ns"].unique().sort()
+    cuts = [
+        certify_published(honest, inputs, session(), built, features=["price"], seed=seed).trials[0].cut_ns
+        for seed in range(12)
+    ]
+    places = [moments.search_sorted(cut) / len(moments) for cut in cuts]
+    assert min(places) < 0.3
+    assert max(places) > 0.7
+
+
 def test_unusable_input_is_refused_with_its_name():
     with pytest.raises(UsageError, match="no column nope"):
         certify(honest, simulate(), session(), features=["nope"])
