@@ -33,6 +33,7 @@ def test_marked_commands_run(document: Path, tmp_path: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(home),
         "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),  # a reader stands in the checkout
     }
     folder = tmp_path / "work"
     folder.mkdir()

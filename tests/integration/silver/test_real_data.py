@@ -6,10 +6,9 @@ from pathlib import Path
 
 import msgspec
 import polars as pl
-import pyarrow as pa
 import pytest
-from tests.e2e.real_data import TABLES, source_rows
-from tests.integration.real_lake import RealLake
+from tests.benchmarks.lakes import lay_binance
+from tests.e2e.real_data import source_rows
 
 from ticklake.gold.curator import GoldCurator
 from ticklake.gold.gates import GateLimits
@@ -23,28 +22,12 @@ from ticklake.silver.record import VersionStatus
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BTCUSD_PERP")
 CUTS = 4
 LIMITS = GateLimits(coverage_min=0.0, cuts_min=CUTS)
-_ARROW_HEADER = b"NATS/1.0\r\nContent-Type: application/vnd.apache.arrow.stream\r\n\r\n"
-_BATCH_ROWS = 2_000
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trades, quotes and books of every instrument and date, as Arrow messages through the real lane and encoder."""
-    lake = RealLake(tmp_path_factory.mktemp("real"))
-    for table in TABLES:
-        rows = source_rows(table)
-        for first in range(0, rows.num_rows, _BATCH_ROWS):
-            lake.append([(f"market.crypto.{table}", _message(rows.slice(first, _BATCH_ROWS)))], headers=_ARROW_HEADER)
-    lake.commit()
-    lake.close()
-    return lake.root
-
-
-def _message(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return bytes(sink.getvalue())
+    return lay_binance(tmp_path_factory.mktemp("real"))
 
 
 def manifest(symbol: str, version: str | None = None) -> Manifest:
