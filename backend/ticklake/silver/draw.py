@@ -131,7 +131,7 @@ def certificate_tasks(lake: Lake, recipe: Recipe, built: Collection[str], build:
             cuts=cuts,
             density=density_for(len(built), wanted.cuts),
         )
-        for day, cuts in [*sorted(shares.items()), (chosen, 0)]
+        for day, cuts in [(chosen, 0), *sorted(shares.items())]  # the longest one first
     ]
 
 

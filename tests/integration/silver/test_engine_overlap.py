@@ -66,7 +66,7 @@ def test_workers_without_a_date_draw_one_share_each_while_others_build(tmp_path:
     assert 0 < result.certificate_seconds < result.build_time_seconds
     assert wide.done == ["build_date"] * 4 + ["certify_date"] * 5 + ["check_files_of"] * 4
     drawn = [(after, day) for after, unit, day in wide.asked if unit == "certify_date"]
-    assert drawn[:2] == [(2, "16"), (3, "17")], "two of four dates are left for three workers, then one"
+    assert drawn[:2] == [(2, "16"), (3, "16")], "two of four dates are left for three workers, then one"
     assert {after for after, _, _ in wide.asked[2:]} == {4}
 
 
