@@ -21,7 +21,6 @@ from ticklake.base.version import __version__
 from ticklake.cli.commands import COMMANDS, CommandEntry
 
 INTERRUPTED: Final = 130
-_INTERRUPTED: Final = "interrupted"
 _STDOUT_CLOSED: Final = 141  # what the shell shows for a program that ended by SIGPIPE
 
 _DISK_FAILED: Final = frozenset({errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -66,11 +65,10 @@ def main(arguments: Sequence[str]) -> int:
         build_app(arguments)(args=list(arguments), prog_name="ticklake")
     except SystemExit as done:
         if done.code == INTERRUPTED:  # as the command line library tells it
-            typer.echo(_INTERRUPTED, err=True)
+            return _interrupted()
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except KeyboardInterrupt:
-        typer.echo(_INTERRUPTED, err=True)
-        return INTERRUPTED
+        return _interrupted()
     except TickLakeError as error:
         return _report([error])
     except OSError as error:
@@ -84,6 +82,11 @@ def main(arguments: Sequence[str]) -> int:
             raise  # something we did not raise on purpose: show all of it
         return _report(known)
     return 0
+
+
+def _interrupted() -> int:
+    typer.echo("interrupted", err=True)
+    return INTERRUPTED
 
 
 def build_app(arguments: Sequence[str]) -> typer.Typer:

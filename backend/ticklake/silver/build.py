@@ -116,10 +116,9 @@ class _Build:
         draft = partial(draft_date, self._lake, self._recipe, records=records, force=self._options.force)
         drafts = list(side_by_side(draft, days))
         with ExitStack() as stack:
-            is_plain = bool(drafts) and all(draft.cause for draft in drafts)
-            early = (
-                stack.enter_context(self._hire(drafts, len(drafts))) if is_plain else None
-            )  # gets ready while bronze is hashed
+            early = None
+            if all(draft.cause for draft in drafts):  # they get ready while bronze is hashed
+                early = stack.enter_context(self._hire(drafts, len(drafts)))
             hasher = InputHasher(self._lake.data_root, (draft.inputs for draft in drafts if draft.inputs is not None))
             make = partial(plan_date, self._recipe, folder=self._folder, records=records, hasher=hasher)
             plans = list(side_by_side(make, drafts))
@@ -259,7 +258,7 @@ class _Build:
             yield from judge.draw(self._built, under_way, at_most=idle)
 
     def _afterwards(self, staging: Path, judge: Judge) -> Iterator[Task]:
-        """What is left to do when every date is built; nothing where one failed."""
+        """What is left to do when every date is built; the second pass alone where one failed."""
         if self._may_draw_early and not self._has_failed:
             yield from judge.draw(self._built)
         run_second_pass(self._folder, self._recipe, staging)

@@ -164,9 +164,7 @@ class _Pool:
                 under_way = {self._begin(task): task for task in ordered}
                 while under_way:
                     finished = wait(under_way, return_when=FIRST_COMPLETED).done
-                    for future in sorted(
-                        finished, key=lambda each: each.exception() is not None
-                    ):  # what is there first
+                    for future in sorted(finished, key=lambda each: each.exception() is not None):  # outcomes first
                         task = under_way.pop(future)
                         content = future.result()
                         deaths = 0

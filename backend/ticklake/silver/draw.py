@@ -75,7 +75,7 @@ class CertificateTask:
 
     @property
     def bytes(self) -> int:
-        """No size, an order: behind the dates; the more cuts, the longer."""
+        """No size, an order for a crew that starts with them: behind the dates, the most cuts first."""
         return self.cuts
 
     @property
