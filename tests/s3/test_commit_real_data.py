@@ -40,7 +40,7 @@ def test_the_lake_in_the_bucket_holds_exactly_the_source(
             publish(server, tidy_files("quotes"), "market.crypto.quotes")
             for path, form in zip(tidy_files("mbp10"), BOOK_FORMS, strict=True):
                 last_sequence = publish(server, [path], "market.crypto.mbp10", *form)
-            lane = service.wait_settled(STREAM, last_sequence, timeout_s=600)
+            lane = service.wait_taken(STREAM, last_sequence, timeout_s=600)
             assert service.terminate() == 0, service.log_tail()
     assert (lane["received"], lane["duplicates"], lane["quarantined"]) == (last_sequence, 0, 0)
     entries = read_books(bucket)

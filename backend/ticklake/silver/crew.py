@@ -138,10 +138,9 @@ class _Pool:
 
     def __init__(self, workers: int, root: Place | None) -> None:
         self.width = workers
-        remember = None
+        self._prepare: Callable[[], None] | None = None
         if isinstance(root, ObjectPath):
-            remember = partial(remember_access, root.store.bucket, root.store.access)
-        self._prepare = partial(_prepare, remember)
+            self._prepare = partial(remember_access, root.store.bucket, root.store.access)
         self._executor: ProcessPoolExecutor | None = None
 
     def get_ready(self, manifest: str) -> None:
@@ -211,25 +210,24 @@ class _Pool:
             self._executor = None
 
 
-def _prepare(remember: Callable[[], None] | None) -> None:
-    """The first that a worker does. An interrupt from the keyboard goes to all processes; the one that waits acts."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if remember is not None:
-        remember()
-
-
 @contextmanager
 def _settings_for_children() -> Iterator[None]:
-    """Processes that start meanwhile are set up for one date after the other; this is read when they start."""
+    """Processes that start meanwhile are set up for one date after the other; this is read when they start.
+
+    An interrupt from the keyboard goes to all processes: they have it blocked from their first moment on, the one that
+    waits for them acts.
+    """
     environment = os.environ  # noqa: TID251, what children inherit is no setting of ours
     wanted = {**_ONE_THREAD, **{name: environment.get(name, value) for name, value in _KEEP_MEMORY.items()}}
     users = [item for item in environment.get(_JEMALLOC, "").split(",") if item and item not in _POLARS_OWN]
     wanted[_JEMALLOC] = ",".join([*_JEMALLOC_KEEPS, *users])  # the last one counts
     before = {name: environment.get(name) for name in wanted}
     environment.update(wanted)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:
                 del environment[name]

@@ -34,11 +34,17 @@ def machine(monkeypatch: pytest.MonkeyPatch, *, cores: int, free_gib: float) -> 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(free_gib * GIB)))
 
 
+def workers_of(pid: int) -> list[psutil.Process]:
+    """Worker processes of a process that have become programs of their own."""
+    children = (child for child in psutil.Process(pid).children() if is_alive(child))
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
 def spawned(count: int) -> dict[int, psutil.Process]:
     """Our worker processes, as soon as so many have become programs of their own."""
     until_s = time.monotonic() + 40
     while True:
-        workers = [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+        workers = workers_of(os.getpid())
         if len(workers) >= count:
             return {child.pid: child for child in workers}
         assert time.monotonic() < until_s, workers
@@ -79,7 +85,7 @@ def dies_once(place: str) -> bytes:
 def wait_until_none_is_left() -> None:
     """No worker process of ours runs any more."""
     until_s = time.monotonic() + 40
-    while any("spawn_main" in " ".join(child.cmdline()) for child in psutil.Process().children() if is_alive(child)):
+    while workers_of(os.getpid()):
         assert time.monotonic() < until_s
         time.sleep(0.01)
 
@@ -236,7 +242,8 @@ def test_a_task_that_always_kills_its_process_ends_the_build(tmp_path: Path) -> 
         outcomes(crew, [Probe("a", 1), Probe(str(tmp_path / "never"), unit=dies)])
 
 
-def test_an_interrupt_from_the_keyboard_ends_a_build_and_its_workers_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["workers start", "dates are built"])
+def test_an_interrupt_from_the_keyboard_ends_a_build_and_its_workers_at_once(tmp_path: Path, when: str) -> None:
     toy_lake(tmp_path, 40)
     manifest = toy_manifest(pipeline="tests.integration.silver.fragile:SLOW")
     (tmp_path / "m.yaml").write_text(dump_manifest(manifest))
@@ -244,18 +251,20 @@ def test_an_interrupt_from_the_keyboard_ends_a_build_and_its_workers_at_once(tmp
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TICKLAKE_DATA_ROOT": str(tmp_path)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:
         until_s = time.monotonic() + 40
-        while not list((tmp_path / "silver/features/v1").glob("date=*")):
+        built = tmp_path / "silver/features/v1"
+        while len(workers_of(build.pid)) < 2 or (when == "dates are built" and not list(built.glob("date=*"))):
             assert time.monotonic() < until_s
             assert build.poll() is None
             time.sleep(0.01)
-        workers = psutil.Process(build.pid).children()
+        time.sleep(0.1 * (when == "workers start"))  # in the middle of their imports
+        workers = workers_of(build.pid)
         os.killpg(build.pid, signal.SIGINT)  # as a terminal does: to all of them
         _, told = build.communicate(timeout=40)
     assert build.returncode == 130
     assert told.strip().endswith("interrupted")
     assert "Traceback" not in told
     assert psutil.wait_procs(workers, timeout=10)[1] == []
-    assert len(list((tmp_path / "silver/features/v1").glob("date=*"))) < 40, "nobody waits for the rest"
+    assert len(list(built.glob("date=*"))) < 40, "nobody waits for the rest"
 
 
 BUILD = """
