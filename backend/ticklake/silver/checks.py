@@ -17,6 +17,7 @@ import polars as pl
 
 from ticklake.silver.feature_checks import FeatureTrace, judge_features, trace_features
 from ticklake.silver.finding import SAMPLE_MAX, Finding, Marker, Severity, Status
+from ticklake.silver.frames import comes_too_late
 from ticklake.silver.stage import ColumnSpec, Role
 
 EVENT_ID: Final = "event_id"
@@ -152,9 +153,10 @@ def _check_keys(rows: pl.DataFrame, specs: Sequence[ColumnSpec], mark: Marker) -
 
 
 def _check_order(rows: pl.DataFrame, mark: Marker) -> list[Finding]:
-    if ORDER not in rows.columns:
+    integers = [name for name, dtype in rows.schema.items() if dtype.is_integer()]
+    if ORDER not in integers:
         return []
-    late = rows[ORDER].filter((rows[ORDER].diff() < 0).fill_null(value=False))
+    late = rows.filter(comes_too_late(integers))[ORDER]
     return [mark("unsorted", ORDER, rows.height, len(late), "ascending", late[:SAMPLE_MAX])]
 
 

@@ -129,7 +129,7 @@ def certificate_tasks(lake: Lake, recipe: Recipe, built: Collection[str], build:
             date=day,
             signals=str(published.data_path(day, f"{OUTPUTS[PRIMARY]}.parquet")),
             cuts=cuts,
-            density=density_for(len(built), wanted.cuts),
+            density=wanted.density or density_for(len(built), wanted.cuts),
         )
         for day, cuts in [(chosen, 0), *sorted(shares.items())]  # the longest one first
     ]

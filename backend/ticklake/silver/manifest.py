@@ -36,14 +36,27 @@ class ExtraStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the causality certificate must be drawn from: how many cut times (0 for no certificate), and which seed."""
+    """How the causality certificate is drawn.
+
+    Attributes:
+        cuts: how many cut times; 0 for no certificate.
+        seed: which of all times.
+        density: share of the rows of a session that a rebuild sees; 1 for every row, which takes about as long as
+            building each session anew for each of its cuts, and the memory of two sessions. None: as few as keep the
+            certificate below half the time of a build, see `causality.density_for`.
+    """
 
     cuts: int = 20
     seed: int = 0
+    density: float | None = None
 
     def __post_init__(self) -> None:
         if self.cuts < 0:
             raise UsageError(f"certificate.cuts is {self.cuts}; it must be 0 or more, 20 for a version to promote")
+        if self.density is not None and not 0 < self.density <= 1:
+            raise UsageError(
+                f"certificate.density is {self.density}; it must be above 0 and at most 1 (every row), or left out"
+            )
 
 
 class ColumnEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

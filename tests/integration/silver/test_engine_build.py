@@ -386,8 +386,3 @@ def test_what_shapes_no_date_can_be_changed_without_building_one(tmp_path: Path)
     assert {name: sha256 for name, sha256 in sums(tmp_path).items() if name.endswith(".parquet")} == data
     SilverFeatureBuilder(tmp_path).build_feature_set(changed)
     assert builder.get_state("v1").build == 2, "nothing changed since"
-
-
-def test_fewer_than_no_cuts_are_refused() -> None:
-    with pytest.raises(UsageError, match="cuts is -1"):
-        toy_manifest(cuts=-1)

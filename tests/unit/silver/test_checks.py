@@ -85,6 +85,26 @@ def test_each_check_fails_on_its_fault_alone(broken):
     assert failures(BROKEN[broken]) == {broken}
 
 
+def test_events_of_one_instant_are_ordered_by_their_sequence_and_row():
+    columns = (
+        *COLUMNS,
+        ColumnSpec("stream_seq", pl.Int64(), "", Role.INFO, ""),
+        ColumnSpec("message_row", pl.Int32(), "", Role.INFO, ""),
+    )
+    rows = good(4).with_columns(
+        ts_event_ns=pl.Series([0, 0, 0, 1]),
+        stream_seq=pl.Series([None, 3, 3, 1], dtype=pl.Int64),
+        message_row=pl.Series([7, 0, 1, 0], dtype=pl.Int32),
+    )
+
+    def late(frame: pl.DataFrame) -> int:
+        return next(finding.n_failed for finding in check(frame, columns) if finding.name == "unsorted")
+
+    assert late(rows) == 0
+    assert late(rows.with_columns(message_row=pl.Series([7, 1, 0, 0], dtype=pl.Int32))) == 1
+    assert late(rows.with_columns(stream_seq=pl.Series([4, 3, 3, 1]))) == 1
+
+
 def test_a_failure_says_how_many_how_much_and_shows_some():
     found = check(BROKEN["range", "imbalance"])
     finding = next(finding for finding in found if finding.fails)

@@ -53,6 +53,7 @@ def bar_columns(events: pl.DataFrame, bars: pl.DataFrame, *, window_ns: int) -> 
     closes in a row, up to the last closed bar, moved toward the level (each against the close before it), no more than
     the window holds. Distance: direction x (entry_price - the furthest price), points, where the furthest price is the
     lowest low when coming from below, the highest high when from above; at least 0. All null without such a bar.
+    Definitions of ours.
 
     Needs:  events: ts_event_ns, direction, entry_price; bars: bar_start_ns, available_ns, open, high, low, close; in
             order of time.

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import polars as pl
 
+from ticklake.schema.session import previous_sessions
 from ticklake.silver.stage import ColumnSpec, LookBack, Role, Stage, StageParameters
 from ticklake.silver.stages.moving import moving_deviation, moving_mean
+from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -34,7 +36,7 @@ class WarmBarParameters(BarParameters, frozen=True):
     """As for any bars, and how much history the slow averages of the levels want.
 
     Attributes:
-        sma_warmup_sessions: earlier sessions whose bars come first.
+        sma_warmup_sessions: earlier sessions whose bars come first; 0 for those of the day alone.
     """
 
     sma_warmup_sessions: Annotated[int, msgspec.Meta(ge=0)] = 3
@@ -91,6 +93,18 @@ def _run(frames: Frames, parameters: BarParameters, session: SessionWindow, *, m
     return {f"bars_{minutes}min": bars}
 
 
+def _run_warm(frames: Frames, parameters: WarmBarParameters, session: SessionWindow) -> Frames:
+    trades = rows_of(frames["trades"].select(_NEEDS["trades"]))
+    earlier = previous_sessions(session.calendar, session.date, parameters.sma_warmup_sessions)
+    first_ns = min((one.start_ns for one in earlier), default=session.start_ns)
+    warm = trades.slice(trades["ts_event_ns"].search_sorted(first_ns))  # other stages may look back further
+    return _run({"trades": warm.lazy()}, parameters, session, minutes=2)
+
+
+def _lookback(parameters: BarParameters) -> LookBack:
+    return LookBack(ns=(max(parameters.atr_bars, parameters.volatility_bars) + 1) * _NS_PER_MIN)
+
+
 def _warmup(parameters: WarmBarParameters) -> LookBack:
     return LookBack(sessions=parameters.sma_warmup_sessions)
 
@@ -122,11 +136,12 @@ STAGE_1MIN: Final = Stage(
     needs=_NEEDS,
     gives={"bars_1min": _columns(1)},
     parameters=BarParameters,
+    lookback=_lookback,
 )
 
 STAGE_2MIN: Final = Stage(
     name="build_ohlcv_2min",
-    run=partial(_run, minutes=2),
+    run=_run_warm,
     needs=_NEEDS,
     gives={"bars_2min": _columns(2)},
     parameters=WarmBarParameters,

@@ -10,7 +10,7 @@ import polars as pl
 
 from ticklake.base.errors import UsageError
 from ticklake.schema.session import SessionWindow
-from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
+from ticklake.silver.stage import ColumnSpec, Frames, Gives, LookBack, Role, Stage, StageParameters
 from ticklake.silver.stages.book_flow_load import LEVELS_OF_BOOK, added
 from ticklake.silver.stages.elementary import logarithm
 from ticklake.silver.stages.first_passage import Floats
@@ -208,6 +208,15 @@ _BEST = ("bid_px_1", "bid_sz_1", "ask_px_1", "ask_sz_1")
 _FLOW = ("buy_volume", "sell_volume", "volume", "notional")
 
 
+def _lookback(parameters: FlowParameters) -> LookBack:
+    windows = (
+        *parameters.ofi_windows_s,
+        *(parameters.trade_window_s, parameters.vwap_window_s),
+        *(parameters.volatility_window_s, parameters.kyle_window_s),
+    )
+    return LookBack(ns=max(windows) * _NS_PER_S)
+
+
 def _shape_stage(levels: int) -> Stage[ShapeParameters]:
     def run(frames: Frames, parameters: ShapeParameters, session: SessionWindow) -> Frames:
         return book_shape(frames, parameters, session, levels=levels)
@@ -234,6 +243,7 @@ def _flow_stage(levels: int) -> Stage[FlowParameters]:
         needs={"grid": (*place, "ofi_step", *deep, *_FLOW), "events": ("event_id",)},
         gives=lambda parameters: _gives_flow(parameters, levels),
         parameters=FlowParameters,
+        lookback=_lookback,
     )
 
 

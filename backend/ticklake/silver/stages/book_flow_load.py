@@ -28,7 +28,8 @@ class LoadFlowParameters(StageParameters, frozen=True):
     Attributes:
         clock: `event`, the exchange's; or `receive`, for feeds whose quotes carry no event time.
         has_venue: whether the tables have a column `venue`, as those of crypto do.
-        warmup_s: seconds before the session that the windows may look back on.
+        warmup_s: seconds before the session that the windows may look back on. Windows of order_and_trade_flow that
+            are longer are null until they are full.
     """
 
     clock: Literal["event", "receive"] = "event"

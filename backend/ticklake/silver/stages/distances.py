@@ -49,7 +49,7 @@ def add_distances(events: pl.LazyFrame, levels: pl.LazyFrame, *, stacking_points
 
     distance = entry_price - level (points; positive above the level), divided by `atr` for the other; null while the
     level is absent, and in ATR while the ATR is null or 0. Stacking counts the other kinds whose level is at most so
-    many points from the event's `level_price`.
+    many points from the event's `level_price`. Definitions of ours.
 
     Needs:  events: ts_event_ns, kind, level_price, entry_price, atr; levels: kind, level_price, valid_from_ns; by time.
     Shape:  the rows of `events` in their order.

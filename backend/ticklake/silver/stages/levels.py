@@ -52,7 +52,10 @@ def extremes(trades: pl.LazyFrame, prefix: str) -> list[pl.LazyFrame]:
 
 
 def opening_range(trades: pl.LazyFrame, *, open_ns: int, end_ns: int) -> list[pl.LazyFrame]:
-    """Highest and lowest price in [open_ns, end_ns), valid from `end_ns` and absent before; no rows without trades."""
+    """Highest and lowest price in [open_ns, end_ns), valid from `end_ns` and absent before; no rows without trades.
+
+    The opening range of Crabel (1990), Day Trading with Short Term Price Patterns and Opening Range Breakout.
+    """
     inside = trades.filter(pl.col("ts_event_ns").is_between(open_ns, end_ns, closed="left"))
     price = pl.col("price")
     return [
@@ -69,6 +72,7 @@ def opening_range(trades: pl.LazyFrame, *, open_ns: int, end_ns: int) -> list[pl
 def vwap(trades: pl.LazyFrame, *, step_ns: int) -> pl.LazyFrame:
     """Volume-weighted average price so far: sum(price x size) / sum(size) over the trades of all steps that ended.
 
+    The benchmark of Berkowitz, Logue, Noser (1988), The total cost of transactions on the NYSE, J. Finance 43(1).
     One row per step with trades, valid from the step's end. The sums run in event order, so they never round by what
     comes later.
     """

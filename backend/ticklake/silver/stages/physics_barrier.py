@@ -73,7 +73,7 @@ def barrier_columns(
     the last book row before the action: added A, cancelled C, filled F (the side that rested) and T (the side that
     crossed, so it fills the other one; an MBP-10 feed says F or T of a fill, never both). A modification M tells a new
     size and not the old one; it counts in none of them. All three are null when the window holds no action at all: such
-    a feed does not say.
+    a feed does not say. The measures and states are definitions of ours.
 
     Needs:  events: ts_event_ns, direction; book: ts_event_ns and ten levels; actions: ts_event_ns, action, side,
             action_price, action_size; all in event order.

@@ -44,11 +44,12 @@ def tape_columns(
 ) -> list[pl.Series]:
     """Volumes, imbalance, velocity and sweeps of the trades in (t - window, t] within `near_points` of the level.
 
-    Imbalance: (buy - sell) / (buy + sell) of contracts by the side that crossed the spread, as the feed says; trades of
-    unknown aggressor count in neither. Velocity: slope of the ordinary least-squares line of price on time,
-    sum((x - mean x)(p - mean p)) / sum((x - mean x)^2), points per second.
+    Imbalance: (buy - sell) / (buy + sell) of contracts by the side that crossed the spread, as the feed says (scaled
+    order imbalance of Chordia, Roll, Subrahmanyam 2002, Order imbalance, liquidity, and market returns, J. Financial
+    Economics 65(1)); trades of unknown aggressor count in neither. Velocity: slope of the ordinary least-squares line
+    of price on time, sum((x - mean x)(p - mean p)) / sum((x - mean x)^2), points per second.
     Sweep: a run of trades of one aggressor, each at most `gap_ns` after the one before; its notional is
-    sum(price x size) x multiplier, in dollars.
+    sum(price x size) x multiplier, in dollars. A definition of ours: the feed does not say which order a trade is of.
 
     Needs:  events: ts_event_ns, level_price; trades: ts_event_ns, price, size, aggressor, in event order.
     """

@@ -13,7 +13,7 @@ def walls(options: pl.LazyFrame, *, start_ns: int, end_ns: int, window_s: int, s
     """Levels CALL_WALL and PUT_WALL: the strike with the largest |sum of dealer gamma flow| in the last `window_s`.
 
     Looked for every `step_s` from `start_ns`: at time g over option trades in (g - window, g]. Of strikes with equal
-    sums the lowest; none when nothing with a known flow traded.
+    sums the lowest; none when nothing with a known flow traded. A definition of ours, of the flow that `gex` sums.
 
     Needs:  ts_event_ns, strike (points), right, dealer_gamma_flow (null: left out); in event order.
     Shape:  two frames kind, level_price, valid_from_ns with a row per change, level_price null when the wall is gone.

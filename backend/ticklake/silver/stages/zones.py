@@ -67,7 +67,7 @@ def entries(steps: pl.DataFrame, levels: pl.DataFrame, *, outside_ns: int) -> pl
 
     A step enters when its price lies in [level - w, level + w] and the price before it did not: the zone stands still
     and the price moves, so a level that comes over a resting price makes no event. It comes from outside when the price
-    was last inside at least `outside_ns` ago, or never yet.
+    was last inside at least `outside_ns` ago, or never yet. A definition of ours.
 
     Needs:  `steps` of one session from its first on, see `price_steps`; levels: kind, level_price, valid_from_ns, by
             time.

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import statistics
+from datetime import date
 
 import polars as pl
 import pytest
 
+from ticklake.schema.session import US_INDEX_FUTURES, previous_sessions, session_window
 from ticklake.silver.stage import LookBack
 from ticklake.silver.stages.bars import STAGE_2MIN, WarmBarParameters, build_bars
 
@@ -91,3 +93,15 @@ def test_no_trades_make_no_bars() -> None:
 def test_the_two_minute_bars_look_back_as_many_sessions_as_the_manifest_says() -> None:
     assert STAGE_2MIN.lookback(WarmBarParameters()) == LookBack(sessions=3)
     assert STAGE_2MIN.lookback(WarmBarParameters(sma_warmup_sessions=7)) == LookBack(sessions=7)
+
+
+@pytest.mark.parametrize("sessions", [0, 1, 2])
+def test_the_two_minute_bars_are_those_of_as_many_earlier_sessions(sessions: int) -> None:
+    session = session_window(US_INDEX_FUTURES, date(2025, 6, 20))
+    earlier = previous_sessions(US_INDEX_FUTURES, date(2025, 6, 20), 2)  # the 19th was a holiday
+    assert session is not None
+    opens = [one.open_ns for one in (*earlier, session)]
+    trades = pl.DataFrame({"ts_event_ns": opens, "price": [1.0, 2.0, 3.0], "size": [1, 1, 1]})
+    parameters = WarmBarParameters(sma_warmup_sessions=sessions)
+    bars = STAGE_2MIN.run({"trades": trades.lazy()}, parameters, session)["bars_2min"].collect()
+    assert bars["close"].to_list() == [1.0, 2.0, 3.0][2 - sessions :]
