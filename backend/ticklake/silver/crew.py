@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from types import ModuleType
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -214,8 +216,9 @@ class _Pool:
 def _settings_for_children() -> Iterator[None]:
     """Processes that start meanwhile are set up for one date after the other; this is read when they start.
 
-    An interrupt from the keyboard goes to all processes: they have it blocked from their first moment on, the one that
-    waits for them acts.
+    They import what their tasks name and not the program that builds, so a script needs no guard against running again
+    in them, and the command line costs them nothing. An interrupt from the keyboard goes to all processes: they have it
+    blocked from their first moment on, the one that waits for them acts.
     """
     environment = os.environ  # noqa: TID251, what children inherit is no setting of ours
     wanted = {**_ONE_THREAD, **{name: environment.get(name, value) for name, value in _KEEP_MEMORY.items()}}
@@ -224,9 +227,11 @@ def _settings_for_children() -> Iterator[None]:
     before = {name: environment.get(name) for name in wanted}
     environment.update(wanted)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    program, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = program
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:

@@ -287,6 +287,31 @@ def test_a_build_imports_neither_pandas_nor_the_settings_when_it_is_told_everyth
     assert done.stdout.split() == ["complete"]
 
 
+UNGUARDED = """
+import sys
+from pathlib import Path
+from tests.integration.silver.toy import toy_manifest
+from ticklake.silver.builder import SilverFeatureBuilder
+
+with Path(sys.argv[1], "runs").open("a") as runs:
+    print("one", file=runs)
+result = SilverFeatureBuilder(sys.argv[1]).build_feature_set(toy_manifest(), workers=2)
+print(result.status)
+"""
+
+
+def test_a_script_that_builds_needs_no_guard_and_runs_once(tmp_path: Path) -> None:
+    toy_lake(tmp_path, 1)
+    script = tmp_path / "mine.py"
+    script.write_text(UNGUARDED)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.split(), done.stderr) == (["complete"], "")
+    assert (tmp_path / "runs").read_text().split() == ["one"]
+
+
 def test_little_work_is_done_here() -> None:
     with hire(work_bytes=1000) as crew:
         (content,) = outcomes(crew, [Probe("a")]).values()
