@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
@@ -34,7 +35,7 @@ def ofi_term(bid_px: str, bid_sz: str, ask_px: str, ask_sz: str) -> pl.Expr:
     """
     bid = pl.col(bid_px).fill_null(-_INFINITY)
     ask = pl.col(ask_px).fill_null(_INFINITY)
-    return _gain(bid, _held(bid_px, bid_sz)) - _gain(-ask, _held(ask_px, ask_sz))
+    return _gain(bid, _held(bid_px, bid_sz), is_bid=True) - _gain(ask, _held(ask_px, ask_sz), is_bid=False)
 
 
 @cache
@@ -67,11 +68,19 @@ def ofi_terms(
     )
 
 
-def _gain(price: pl.Expr, size: pl.Expr) -> pl.Expr:
-    """Size that came to a side less size that left it; a higher `price` is nearer to the other side."""
+def added(terms: Iterable[pl.Expr]) -> pl.Expr:
+    """Sum of float columns from left to right; null counts 0. `pl.sum_horizontal` adds in an order of the moment."""
+    return sum((term.fill_null(0.0) for term in terms), start=pl.lit(0.0))
+
+
+def _gain(price: pl.Expr, size: pl.Expr, *, is_bid: bool) -> pl.Expr:
+    """Size that came to a side less size that left it."""
     before = price.shift(1)
-    came = pl.when(price >= before).then(size).otherwise(0.0)
-    left = pl.when(price <= before).then(size.shift(1)).otherwise(0.0)
+    is_as_near, was_as_near = price >= before, price <= before
+    if not is_bid:
+        is_as_near, was_as_near = was_as_near, is_as_near
+    came = pl.when(is_as_near).then(size).otherwise(0.0)
+    left = pl.when(was_as_near).then(size.shift(1)).otherwise(0.0)
     return pl.when(before.is_not_null()).then(came - left)
 
 

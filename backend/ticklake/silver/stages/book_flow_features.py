@@ -10,8 +10,9 @@ import polars as pl
 
 from ticklake.base.errors import UsageError
 from ticklake.schema.session import SessionWindow
+from ticklake.silver.orderflow import added
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, LookBack, Role, Stage, StageParameters
-from ticklake.silver.stages.book_flow_load import LEVELS_OF_BOOK, added
+from ticklake.silver.stages.book_flow_load import LEVELS_OF_BOOK
 from ticklake.silver.stages.elementary import logarithm
 from ticklake.silver.stages.first_passage import Floats
 from ticklake.silver.stages.rows import rows_of_all

@@ -10,9 +10,9 @@ import polars as pl
 
 from ticklake.base.errors import UsageError
 from ticklake.schema.session import SessionWindow
-from ticklake.silver.orderflow import ofi_terms
+from ticklake.silver.orderflow import added, ofi_terms
 from ticklake.silver.stage import ColumnSpec, Frames, Gives, Role, Stage, StageParameters
-from ticklake.silver.stages.book_flow_load import INSTRUMENT, LEVELS_OF_BOOK, added
+from ticklake.silver.stages.book_flow_load import INSTRUMENT, LEVELS_OF_BOOK
 from ticklake.silver.stages.first_passage import Flags, Floats, Ints
 from ticklake.silver.stages.rows import rows_of_all
 

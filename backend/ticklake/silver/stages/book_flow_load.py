@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
@@ -64,11 +63,6 @@ def load_flow_quotes(frames: Frames, parameters: LoadFlowParameters, session: Se
     quotes = _placed(frames["bronze_quotes"], "bronze_quotes", parameters, session)
     sides = {f"{name}_1": pl.col(name).cast(pl.Float64) for name in _QUOTE}
     return {"trades": _trades(frames, parameters, session), "book": quotes.select(*_PLACE, **sides)}
-
-
-def added(terms: Iterable[pl.Expr]) -> pl.Expr:
-    """Sum of float columns from left to right; null counts 0. `pl.sum_horizontal` adds in an order of the moment."""
-    return sum((term.fill_null(0.0) for term in terms), start=pl.lit(0.0))
 
 
 _PLACE = ("symbol", *INSTRUMENT, *EVENT_ORDER)

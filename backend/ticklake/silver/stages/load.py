@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from ticklake.silver.frames import EVENT_ORDER, comes_too_late
+from ticklake.silver.orderflow import added, ofi_terms
 from ticklake.silver.stage import ColumnSpec, LookBack, Role, Stage, StageParameters
 from ticklake.silver.stages.frontmonth import BASIS_SESSIONS, front_month
 from ticklake.silver.stages.frontmonth import COLUMNS as FRONT_MONTH_COLUMNS
@@ -23,6 +25,10 @@ _SIDES: Final = tuple(
 )
 _ACTIONS: Final = ("A", "C", "M", "T", "F")
 _BRONZE_TRADES: Final = ("ts_event_ns", "contract", "price", "size", "aggressor", "stream_seq", "message_row")
+OFI_LEVELS: Final = 5
+_FLOW_SIDES: Final = tuple(
+    f"{side}_{what}_{level}" for level in range(1, OFI_LEVELS + 1) for side in ("bid", "ask") for what in ("px", "sz")
+)
 _ROW: Final = "_row"
 _END: Final = "_end_ns"
 
@@ -103,7 +109,8 @@ def _book(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The last snapshot of each bucket, stamped at the bucket's end (it is complete only then), and every action.
 
-    The narrow columns are read first and say which rows to keep of the wide ones.
+    With the snapshot comes the order flow of all updates of its bucket: of what came and went inside it, the snapshot
+    shows nothing. The narrow columns are read first and say which rows to keep of the wide ones.
     """
     rows = bronze.filter(pl.col("contract") == contract, _is_today(session))
     action = pl.col("action_price", "action_size").cast(pl.Float64)
@@ -115,10 +122,26 @@ def _book(
     book = rows_of(wide.with_columns(pl.col(_SIDES).cast(pl.Float64)), among=narrow.height)
     if not kept[_ROW].is_sorted():  # rows of the files were not in event order
         book = kept.select(_ROW).join(book, on=_ROW, maintain_order="left")
-    book = book.drop(_ROW).insert_column(0, kept[_END].alias("ts_event_ns"))
+    bucket = narrow.select(end.rle_id()).to_series()
+    flow = (_summed(values, bucket) for values in _order_flow(rows, narrow[_ROW]))
+    book = book.drop(_ROW).insert_column(0, kept[_END].alias("ts_event_ns")).with_columns(flow)
     is_known = pl.any_horizontal(pl.col("action") == action for action in _ACTIONS)  # half the time of `is_in`
     actions = narrow.filter(is_known).drop(_ROW, "stream_seq", "message_row")
     return book.rechunk(), actions
+
+
+def _order_flow(rows: pl.LazyFrame, order: pl.Series) -> pl.DataFrame:
+    """What every update adds to the order-flow imbalance, at the best level and over five; null in the first."""
+    levels = rows.select(_FLOW_SIDES)
+    if not order.is_sorted():
+        levels = rows_of(levels, among=order.len())[order].lazy()
+    terms = ofi_terms(OFI_LEVELS)
+    return rows_of(levels.select(ofi=terms[0], ofi5=added(terms)), among=order.len())
+
+
+def _summed(values: pl.Series, bucket: pl.Series) -> pl.Series:
+    """Sum of each bucket, added in event order, so that it never rounds by how rows were read."""
+    return pl.Series(values.name, np.bincount(bucket, weights=values.fill_null(0.0)), dtype=pl.Float64)
 
 
 def _options(bronze: pl.LazyFrame, session: SessionWindow) -> pl.DataFrame:
@@ -185,7 +208,12 @@ STAGE: Final = Stage(
             *_TIES,
             ColumnSpec("is_lookback", pl.Boolean(), "", Role.INFO, "Before the session.", null=False),
         ),
-        "book": (_time("End of the bucket whose last snapshot this is."), *map(_side, _SIDES)),
+        "book": (
+            _time("End of the bucket whose last snapshot this is."),
+            *map(_side, _SIDES),
+            ColumnSpec("ofi", pl.Float64(), "contracts", Role.INFO, "Order-flow imbalance of its updates, best level."),
+            ColumnSpec("ofi5", pl.Float64(), "contracts", Role.INFO, "The same, summed over five levels."),
+        ),
         "book_actions": (
             _time("When the book changed."),
             ColumnSpec("action", pl.String(), "", Role.INFO, "Add, Cancel, Modify, Trade or Fill.", null=False),

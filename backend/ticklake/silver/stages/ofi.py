@@ -29,13 +29,13 @@ from ticklake.silver.stages.event_features import (
     sum_by,
     with_columns,
 )
+from ticklake.silver.stages.load import OFI_LEVELS
 from ticklake.silver.stages.rows import rows_of
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
     from ticklake.silver.stage import Frames
 
-LEVELS: Final = 5
 _ROWS_AT_ONCE: Final = 4_096
 
 
@@ -60,18 +60,18 @@ class OfiParameters(StageParameters, frozen=True):
 def ofi_columns(events: pl.DataFrame, book: pl.DataFrame, *, windows_s: tuple[int, ...]) -> list[pl.Series]:
     """OFI over (t - window, t]: best level, sum over five levels, and the part at prices inside the zone.
 
-    Sum of the contributions of `ticklake.silver.orderflow` (Cont, Kukanov, Stoikov 2014) of the book rows stamped in
-    the window; contracts, positive is buying. A row is the last snapshot of its bucket, so flow that came and went
-    inside one bucket is not seen. The near variant counts, of the five levels, each arrival at its own price and each
-    departure at the price it left, where |price - level| <= zone_points. Null when the book does not reach back to
-    t - window.
+    Best level and five levels: sum of what every update added (`ticklake.silver.orderflow`; Cont, Kukanov, Stoikov
+    2014), over the buckets of the book that ended in the window; contracts, positive is buying. The near variant
+    compares the last snapshot of a bucket with that of the bucket before: of each of five levels it counts an arrival
+    at its own price and a departure at the price it left, where |price - level| <= zone_points; what came and went
+    inside one bucket is not seen there. Null when the book does not reach back to t - window.
 
-    Needs:  events: ts_event_ns, level_price, zone_points; book: ts_event_ns and five levels, in event order.
+    Needs:  events: ts_event_ns, level_price, zone_points; book: ts_event_ns, ofi, ofi5 (contracts) and five levels,
+            in event order.
     """
     t, times = instants(events), instants(book)
-    sides = [shown(book, side) for side in (BID, ASK)]
-    by_level = contributions(*sides)
-    terms = np.column_stack([by_level[:, 0], _across(by_level)])
+    sides = [_shown(book, side) for side in (BID, ASK)]
+    terms = matrix(book, ("ofi", "ofi5"))
     now = sum_by(terms, rows_by(times, t))
     near = _near(events, times, sides, windows_ns=np.array(windows_s, dtype=np.int64) * NS_PER_S)
     found = []
@@ -86,14 +86,8 @@ def ofi_columns(events: pl.DataFrame, book: pl.DataFrame, *, windows_s: tuple[in
     return found
 
 
-def _across(by_level: Floats) -> Floats:
-    """Sum over the levels, best first, one addition after the other."""
-    summed: Floats = np.cumsum(by_level, axis=1)[:, -1]
-    return summed
-
-
 @dataclass(frozen=True, slots=True)
-class Side:
+class _Side:
     """Five levels of one side of the book, (rows, levels).
 
     Attributes:
@@ -107,33 +101,18 @@ class Side:
     size: Floats
 
 
-def contributions(bid: Side, ask: Side) -> Floats:
-    """(rows, levels) of what each row adds to the order-flow imbalance; NaN in the first. See `orderflow.ofi_term`."""
-    found = np.full(bid.price.shape, np.nan)
-    np.subtract(_gain(bid), _gain(ask), out=found[1:])
-    return found
-
-
-def _gain(side: Side) -> Floats:
-    """Size that came to a side less size that left it."""
-    here, before = side.sign * side.price[1:], side.sign * side.price[:-1]
-    came: Floats = np.where(here >= before, side.size[1:], 0.0)
-    came -= np.where(here <= before, side.size[:-1], 0.0)
-    return came
-
-
-def shown(book: pl.DataFrame, side: str) -> Side:
+def _shown(book: pl.DataFrame, side: str) -> _Side:
     """What the book shows of one side, `bid` or `ask`."""
     sign = 1.0 if side == BID else -1.0
-    price = matrix(book, book_columns(f"{side}_px", levels=LEVELS))
-    size = matrix(book, book_columns(f"{side}_sz", levels=LEVELS))
+    price = matrix(book, book_columns(f"{side}_px", levels=OFI_LEVELS))
+    size = matrix(book, book_columns(f"{side}_sz", levels=OFI_LEVELS))
     is_absent = np.isnan(price)
     price[is_absent] = -sign * np.inf
     size[is_absent | np.isnan(size)] = 0.0
-    return Side(sign, price, size)
+    return _Side(sign, price, size)
 
 
-def _near(events: pl.DataFrame, times: Ints, sides: Sequence[Side], *, windows_ns: Ints) -> Floats:
+def _near(events: pl.DataFrame, times: Ints, sides: Sequence[_Side], *, windows_ns: Ints) -> Floats:
     """(events, windows) of flow at prices inside the zone."""
     t = instants(events)
     level, half_width = floats(events, "level_price"), floats(events, "zone_points")
@@ -147,7 +126,7 @@ def _near(events: pl.DataFrame, times: Ints, sides: Sequence[Side], *, windows_n
     return summed
 
 
-def _priced_flow(times: Ints, sides: Sequence[Side]) -> tuple[Ints, Floats, Floats]:
+def _priced_flow(times: Ints, sides: Sequence[_Side]) -> tuple[Ints, Floats, Floats]:
     """Every arrival and departure of the five levels with its time, its price and its signed size, in event order.
 
     A level whose price stays shows one change of size; a nearer price is an arrival there, a price further away a
@@ -160,7 +139,7 @@ def _priced_flow(times: Ints, sides: Sequence[Side]) -> tuple[Ints, Floats, Floa
     return when, price, flow
 
 
-def _flow_of_some(times: Ints, sides: Sequence[Side], first: int, last: int) -> tuple[Ints, Floats, Floats]:
+def _flow_of_some(times: Ints, sides: Sequence[_Side], first: int, last: int) -> tuple[Ints, Floats, Floats]:
     """`_priced_flow` of the changes between rows `first` and `last`."""
     prices, flows = [], []
     for side in sides:
@@ -201,7 +180,7 @@ def _lookback(parameters: OfiParameters) -> LookBack:
     return LookBack(ns=max(parameters.windows_s) * NS_PER_S)
 
 
-_BOOK: Final = ("ts_event_ns", *book_columns("bid_px", "bid_sz", "ask_px", "ask_sz", levels=LEVELS))
+_BOOK: Final = ("ts_event_ns", "ofi", "ofi5", *book_columns("bid_px", "bid_sz", "ask_px", "ask_sz", levels=OFI_LEVELS))
 
 STAGE: Final = Stage(
     name="multiwindow_ofi",

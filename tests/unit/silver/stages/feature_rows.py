@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 
 from ticklake.schema.session import SessionWindow, session_window
+from ticklake.silver.orderflow import added, ofi_terms
 
 NS = 1_000_000_000
 DATE = date(2025, 1, 15)
@@ -54,14 +55,18 @@ def trades(*rows: tuple[float, float, int, int]) -> pl.DataFrame:
 
 
 def book(*rows: tuple[float, list[tuple[float, float]], list[tuple[float, float]]]) -> pl.DataFrame:
-    """Book rows as (second, bids, asks), a side being (price, size) from the best level on; the rest is absent."""
+    """Book rows as (second, bids, asks), a side being (price, size) from the best level on; the rest is absent.
+
+    Each is the only update of its bucket.
+    """
     columns: dict[str, pl.Series] = {"ts_event_ns": pl.Series([at(row[0]) for row in rows], dtype=pl.Int64)}
     for side, place in (("bid", 1), ("ask", 2)):
         for level in range(10):
             shown = [row[place][level] if level < len(row[place]) else (None, None) for row in rows]
             columns[f"{side}_px_{level + 1}"] = pl.Series([px for px, _ in shown], dtype=pl.Float64)
             columns[f"{side}_sz_{level + 1}"] = pl.Series([sz for _, sz in shown], dtype=pl.Float64)
-    return pl.DataFrame(columns)
+    terms = ofi_terms(5)
+    return pl.DataFrame(columns).with_columns(ofi=terms[0].fill_null(0.0), ofi5=added(terms))
 
 
 def actions(*rows: tuple[float, str, str, float, float]) -> pl.DataFrame:

@@ -10,11 +10,12 @@ import pytest
 from tests.unit.silver.stages.flow_rows import NS, START_NS, book_rows, run, trade_rows
 
 from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.silver.orderflow import added
 from ticklake.silver.stages.book_flow import QUOTES_STAGES
 from ticklake.silver.stages.book_flow_features import FlowParameters
 from ticklake.silver.stages.book_flow_grid import GridParameters
 from ticklake.silver.stages.book_flow_labels import ReturnParameters
-from ticklake.silver.stages.book_flow_load import LoadFlowParameters, added
+from ticklake.silver.stages.book_flow_load import LoadFlowParameters
 
 SHORT = {
     "order_and_trade_flow": FlowParameters(

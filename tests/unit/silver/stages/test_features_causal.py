@@ -95,6 +95,8 @@ def simulated():
             "atr": 1 + dice.random(EVENTS),
         }
     )
+    for name in ("ofi", "ofi5"):
+        book = book.with_columns(pl.Series(name, dice.normal(size=book.height) * 40))
     return {
         "trades": trades, "book": book.drop("mid"), "book_actions": actions, "options": options, "bars_1min": bars,
         "levels": levels, "events": events,

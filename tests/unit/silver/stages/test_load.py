@@ -76,6 +76,10 @@ def _at(ns: int, **row: Any) -> dict[str, Any]:
     return {"ts_event_ns": ns, **row}
 
 
+def _quote(bid: tuple[float, int], ask: tuple[float, int]) -> dict[str, Any]:
+    return {"bid_px_1": float(bid[0]), "bid_sz_1": bid[1], "ask_px_1": float(ask[0]), "ask_sz_1": ask[1]}
+
+
 class TestFrontMonth:
     def test_the_session_before_decides_whatever_today_says(self) -> None:
         made = _load(
@@ -172,7 +176,7 @@ class TestBook:
         assert ((made["ts_event_ns"] - at) // _MS).to_list() == [250, 500, 1000]
         assert made["bid_px_1"].to_list() == [2.0, 3.0, 4.0]
         assert made["bid_sz_1"].to_list() == [5.0, None, None]  # absent, not zero
-        assert made.width == 41
+        assert made.width == 43
 
     def test_an_unsorted_book_keeps_the_snapshot_that_happened_last(self) -> None:
         at = DAY.open_ns
@@ -186,6 +190,27 @@ class TestBook:
         made = _load(_trades(_at(at)), book)["book"]
         assert made["bid_px_1"].to_list() == [4.0, 8.0, 9.0]
         assert ((made["ts_event_ns"] - at) // _MS).to_list() == [250, 1250, 2250]
+
+    @pytest.mark.parametrize("arrived", [(0, 1, 2, 3, 4), (4, 2, 0, 3, 1)])
+    def test_the_order_flow_of_a_bucket_is_that_of_all_its_updates(self, arrived: tuple[int, ...]) -> None:
+        at = DAY.open_ns
+        updates = [
+            _at(at, **_quote((99, 10), (100, 20)), bid_px_2=98.0, bid_sz_2=7),
+            _at(
+                at + 1, **_quote((99.5, 4), (100, 20)), bid_px_2=99.0, bid_sz_2=10
+            ),  # a better bid of 4, and of 10 behind
+            _at(
+                at + 2, **_quote((99, 10), (100, 20)), bid_px_2=98.0, bid_sz_2=7
+            ),  # both are gone: the snapshot as before
+            _at(at + 3, **_quote((99, 13), (100, 15)), bid_px_2=98.0, bid_sz_2=7),  # the bid grows, the ask shrinks
+            _at(
+                at + 250 * _MS, **_quote((99, 13), (99.5, 6)), bid_px_2=98.0, bid_sz_2=9
+            ),  # a better ask of 6, 2 behind
+        ]
+        sent = [updates[place] | {"stream_seq": place} for place in arrived]
+        made = _load(_trades(_at(at)), _book(*sent))["book"]
+        assert made["ofi"].to_list() == [4.0 - 4.0 + 3.0 + 5.0, -6.0]
+        assert made["ofi5"].to_list() == [4.0 - 4.0 + 10.0 - 10.0 + 3.0 + 5.0, -6.0 + 2.0]
 
     def test_the_bucket_is_a_parameter(self) -> None:
         at = DAY.open_ns

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.silver.stages.feature_rows import book, events, values
 
 from ticklake.silver.orderflow import ofi_term, ofi_terms
-from ticklake.silver.stages.ofi import contributions, ofi_columns, shown
+from ticklake.silver.stages.ofi import ofi_columns
 
 QUOTES = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 
@@ -49,13 +49,6 @@ BOOK = book(
 )
 
 
-def test_contributions_of_arrays_are_those_of_expressions():
-    by_level = contributions(shown(BOOK, "bid"), shown(BOOK, "ask"))
-
-    assert BOOK.select(ofi_terms(5)).fill_null(float("nan")).to_numpy() == pytest.approx(by_level, abs=0, nan_ok=True)
-    assert abs(by_level[1:]).min(axis=1).max() == 0  # absent levels give nothing
-
-
 def test_windows_sum_the_rows_stamped_inside_them():
     found = values(ofi_columns(events({"second": 100}), BOOK, windows_s=(30, 70, 100)))
 
@@ -64,6 +57,15 @@ def test_windows_sum_the_rows_stamped_inside_them():
     assert found["ofi_100s"] == [14.0]
     assert found["ofi5_30s"] == [27.0]
     assert found["ofi5_100s"] == [41.0]
+
+
+def test_the_flow_is_that_of_the_updates_of_each_bucket_not_of_its_last_snapshots():
+    busy = BOOK.with_columns(ofi=pl.lit(100.0), ofi5=pl.lit(1000.0))  # came and went inside the buckets
+
+    found = values(ofi_columns(events({"second": 100}), busy, windows_s=(30, 70)))
+
+    assert (found["ofi_30s"], found["ofi_70s"]) == ([100.0], [200.0])
+    assert (found["ofi5_30s"], found["ofi5_70s"]) == ([1000.0], [2000.0])
 
 
 def test_the_near_variant_counts_flow_at_prices_inside_the_zone():
