@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
+from ticklake.base.errors import UsageError
 from ticklake.catalog.books import read_books
 from ticklake.catalog.datasets import DataRegistry
 from ticklake.catalog.lineage_gone import Gone
@@ -51,11 +52,15 @@ class Lineage:
             files: for those, each bronze file for itself instead of one line per table and date.
 
         Raises:
+            UsageError: the name is empty, or that of the lake itself.
             NotStoredError: nothing is known under that name.
         """
         steps = list(self._trace_made(name, 0, files=files)) or list(self._trace(name, 0, set()))
         if not steps:
-            raise NotStoredError(f"nothing is known about {name!r}; see `ticklake registry ls` and `ticklake runs ls`")
+            told = "" if self._is_below(self._path(name)) else f": it lies outside of {self.root}, and no run knows it"
+            raise NotStoredError(
+                f"nothing is known about {name!r}{told}; see `ticklake registry ls` and `ticklake runs ls`"
+            )
         return steps
 
     def used_by(self, name: str) -> list[str]:
@@ -64,8 +69,17 @@ class Lineage:
         return [run.run_id for run in self._runs if any(covers(item.path, path) for item in run.inputs)]
 
     def uses_of_file(self, path: str) -> list[Use]:
-        """The feature versions and training sets that were made from a bronze file, or from any below a folder."""
-        return find_uses(self.root, [self._path(path)])
+        """The feature versions and training sets that were made from a bronze or silver file, or any below a folder.
+
+        A silver file stands for what lay there when it was promoted, also when it was built again since.
+
+        Raises:
+            UsageError: the path is empty, that of the lake itself, or leads out of it.
+        """
+        found = self._path(path)
+        if not self._is_below(found):
+            raise UsageError(f"{path}: lies outside of {self.root}; name a file or folder below it, see `ticklake ls`")
+        return find_uses(self.root, [found])
 
     def uses_of_sequence(self, sequence: int, stream: str | None = None) -> list[Use]:
         """The feature versions and training sets that read a bronze file with rows of this stream sequence.
@@ -148,12 +162,22 @@ class Lineage:
     def _path(self, name: str) -> str:
         if name in self._places:
             return self._places[name]
-        return name_in(self.root, name)
+        path = name_in(self.root, name) if name else ""
+        if path in ("", "."):
+            raise UsageError(
+                f"{name!r} names nothing in {self.root}; give a dataset, a training set, a feature version, a run id, "
+                "or the path of a file below it"
+            )
+        return path
+
+    def _is_below(self, path: str) -> bool:
+        """Whether a path, as `name_in` gives it, lies in the lake."""
+        return place_in(self.root, path).is_relative_to(self.root)
 
     def _is_known_path(self, path: str) -> bool:
-        recorded = any(path in {ref.path for ref in run.artifacts} for run in self._runs)
+        recorded = any(path in {ref.path for ref in (*run.artifacts, *run.inputs)} for run in self._runs)
         committed = any(file.path == path for entry in self._ledger for file in entry.files)
-        return recorded or committed or place_in(self.root, path).exists()
+        return recorded or committed or (self._is_below(path) and place_in(self.root, path).exists())
 
 
 def _run_step(run: RunRecord, depth: int) -> LineageStep:

@@ -50,7 +50,7 @@ _TABLE_END: Final = re.compile(r"/[^/=]+=")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Something made from bronze files.
+    """Something made from bronze or silver files.
 
     Attributes:
         kind: `feature_version` or `training_set`.
@@ -154,31 +154,25 @@ def version_sources(root: Place, version: str) -> list[SourceDate]:
 
 
 def find_uses(root: Place, paths: Iterable[str]) -> list[Use]:
-    """Feature versions, then training sets with every version, that were made from any of the bronze files or folders.
+    """Feature versions, then training sets with every version, that were made from any of the files or folders.
+
+    A feature version is made from bronze, a training set from silver and so from bronze.
 
     Args:
         root: the data root.
         paths: files or folders, relative to it.
     """
     wanted = _matcher(list(paths))
-    found = [
-        _use(
-            "feature_version", name, None, read_state(root, name).state == COMPLETE, version_sources(root, name), wanted
-        )
-        for name in version_names(root)
-    ]
+    found = []
+    for name in version_names(root):
+        is_complete = read_state(root, name).state == COMPLETE
+        read = [(source.date, source.bronze) for source in version_sources(root, name)]
+        found.append(_use("feature_version", name, None, is_complete, read, wanted))
     current = {name: read_metadata(root, name).version for name in set_names(root)}
-    found += [
-        _use(
-            "training_set",
-            metadata.dataset_name,
-            metadata.version,
-            current.get(metadata.dataset_name) == metadata.version,
-            read_sources(root, metadata).dates,
-            wanted,
-        )
-        for metadata in iter_versions(root)
-    ]
+    for metadata in iter_versions(root):
+        name, version = metadata.dataset_name, metadata.version
+        read = [(source.date, (source.silver, *source.bronze)) for source in read_sources(root, metadata).dates]
+        found.append(_use("training_set", name, version, current.get(name) == version, read, wanted))
     return [use for use in found if use.files]
 
 
@@ -250,9 +244,9 @@ def _matcher(paths: Sequence[str]) -> Callable[[str], bool]:
 
 
 def _use(
-    kind: str, name: str, version: int | None, is_current: bool, sources: Iterable[SourceDate],
+    kind: str, name: str, version: int | None, is_current: bool, read: Iterable[tuple[date, tuple[LakeFile, ...]]],
     wanted: Callable[[str], bool],
 ) -> Use:  # fmt: skip
-    hits = [(source.date, file.path) for source in sources for file in source.bronze if wanted(file.path)]
-    dates, files = tuple(sorted({day for day, _ in hits})), tuple(sorted({path for _, path in hits}))
-    return Use(kind, name, version, is_current, dates, files)
+    hits = [(day, file.path) for day, files in read for file in files if wanted(file.path)]
+    dates, paths = tuple(sorted({day for day, _ in hits})), tuple(sorted({path for _, path in hits}))
+    return Use(kind, name, version, is_current, dates, paths)

@@ -1,4 +1,4 @@
-"""Commands that look back: lineage ls, show, export."""
+"""Commands that look back and ahead: lineage ls, show, used-by, export."""
 
 from __future__ import annotations
 
@@ -51,13 +51,16 @@ def show(
 @app.command("used-by")
 def used_by(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A bronze file or folder below the data root, or a stream sequence.")
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="Bronze or silver file or folder below the data root, or a stream sequence."
+        ),
     ],
     stream: Annotated[str | None, typer.Option(help="Only this stream, for a sequence.")] = None,
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
 ) -> None:
-    """Print the feature versions and training sets that were made from a bronze file or a message."""
+    """Print the feature versions and training sets that were made from a bronze or silver file or a message."""
     root = find_place(data).data_root
     lineage = Lineage(root)
     digits = source.replace(",", "")  # a sequence as people write it

@@ -8,8 +8,10 @@ import pytest
 from tests.integration.small_lake import SmallLake, at, trade
 from tests.unit.gold.small_version import DAYS, lay_version, rows_of
 
-from ticklake.base.errors import NoDataError
+from ticklake.base.errors import NoDataError, UsageError
 from ticklake.catalog.lineage import Lineage
+from ticklake.catalog.run_record import RunInput
+from ticklake.catalog.runs import RunRegistry
 from ticklake.files.errors import NotStoredError
 from ticklake.gold.curator import GoldCurator
 
@@ -101,6 +103,14 @@ def test_up_from_a_bronze_file_and_from_a_folder(tmp_path: Path, files: list[str
     assert [use.files for use in lineage.uses_of_file(day)] == [(files[1],), (files[1],)]
 
 
+def test_up_from_a_silver_file_and_from_a_feature_version(tmp_path: Path, files: list[str]) -> None:
+    del files
+    lineage, folder = Lineage(tmp_path), "silver/features/v1"
+    both = lineage.uses_of_file(f"{folder}/date=2024-12-16/signals.parquet")
+    assert [(use.kind, use.name, use.version, use.dates) for use in both] == [("training_set", NAME, 1, (DAYS[0],))]
+    assert [(use.version, use.dates, len(use.files)) for use in lineage.uses_of_file(folder)] == [(1, DAYS[:2], 2)]
+
+
 def test_up_from_a_sequence(tmp_path: Path, files: list[str]) -> None:
     lineage = Lineage(tmp_path)
     assert [use.name for use in lineage.uses_of_sequence(3)] == ["v1", NAME]
@@ -128,3 +138,24 @@ def test_nothing_known(tmp_path: Path, files: list[str]) -> None:
         Lineage(tmp_path).trace("nothing")
     with pytest.raises(NoDataError, match="has no version v000009"):
         Lineage(tmp_path).trace(f"{NAME}@9")
+
+
+@pytest.mark.parametrize("name", ["", "."])
+def test_the_lake_itself_is_no_name(tmp_path: Path, name: str) -> None:
+    for ask in (Lineage(tmp_path).trace, Lineage(tmp_path).uses_of_file):
+        with pytest.raises(UsageError, match=r"names nothing in .*; give a dataset"):
+            ask(name)
+
+
+def test_a_file_outside_of_the_lake_is_known_only_when_a_run_names_it(tmp_path: Path) -> None:
+    root, model, other = tmp_path / "lake", tmp_path / "model.bin", tmp_path / "other.bin"
+    for path in (model, other):
+        path.write_bytes(b"weights")
+    runs = RunRegistry(root)
+    run_id = runs.register_run("scoring", inputs=[RunInput(str(model), 1, 7, "ab" * 32)])
+    runs.finish(run_id, {})
+    assert [step.name for step in Lineage(root).trace(str(model))] == [str(model)]
+    with pytest.raises(NotStoredError, match=r"other\.bin': it lies outside of .*/lake, and no run knows it"):
+        Lineage(root).trace(str(other))
+    with pytest.raises(UsageError, match=r"lies outside of .*/lake; name a file or folder below it"):
+        Lineage(root).uses_of_file(str(model))
