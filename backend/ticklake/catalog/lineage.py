@@ -174,8 +174,12 @@ class Lineage:
         """Whether a path, as `name_in` gives it, lies in the lake."""
         return place_in(self.root, path).is_relative_to(self.root)
 
+    @staticmethod
+    def _paths_of(run: RunRecord) -> set[str]:
+        return {ref.path for ref in run.artifacts} | {item.path for item in run.inputs}
+
     def _is_known_path(self, path: str) -> bool:
-        recorded = any(path in {ref.path for ref in (*run.artifacts, *run.inputs)} for run in self._runs)
+        recorded = any(path in self._paths_of(run) for run in self._runs)
         committed = any(file.path == path for entry in self._ledger for file in entry.files)
         return recorded or committed or (self._is_below(path) and place_in(self.root, path).exists())
 

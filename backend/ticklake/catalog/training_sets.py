@@ -28,6 +28,7 @@ SOURCES: Final = "sources.json"
 _POINTER: Final = "_metadata.json"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _VERSION: Final = re.compile(r"v?(\d{1,9})")
+_FROM_COPY: Final = "restore it from a copy"
 _FOLDER: Final = re.compile(r"v(\d{6,9})")
 
 T = TypeVar("T")
@@ -206,8 +207,17 @@ def read_versions(root: Place, name: str) -> Iterator[TrainingMetadata]:
     Raises:
         UnreadableError: the document of one is damaged.
     """
-    found = run_for(root)(lambda number: _read_unless_removed(root, name, number), set_versions(root, name))
-    yield from (metadata for metadata in found if metadata is not None)
+    for _, found in try_versions(root, name):
+        if isinstance(found, UnreadableError):
+            raise found
+        yield found
+
+
+def try_versions(root: Place, name: str) -> Iterator[tuple[int, TrainingMetadata | UnreadableError]]:
+    """As `read_versions`, each with its number; one with a damaged document hides no other, its error stands for it."""
+    numbers = set_versions(root, name)
+    found = run_for(root)(lambda number: _read_unless_removed(root, name, number), numbers)
+    yield from ((number, metadata) for number, metadata in zip(numbers, found, strict=True) if metadata is not None)
 
 
 def read_metadata(root: Place, name: str, version: int | str | None = None) -> TrainingMetadata:
@@ -220,10 +230,12 @@ def read_metadata(root: Place, name: str, version: int | str | None = None) -> T
     label = None if version is None else version_label(parse_version(version))
     folder = None if label is None else history_folder(root, name) / label
     path = pointer(root, name) if folder is None else folder / METADATA
+    again = f"name the version that is to be current with `ticklake gold rollback {name} --to VERSION`"
+    mend = again if folder is None else _FROM_COPY
     if folder is not None and (removed := read_removed(folder)) is not None:
         raise NoDataError(f"version {label} of training set {name!r} was {removed.told()}; {_have(root, name)}")
     try:
-        metadata = _decode(path, TrainingMetadata)
+        metadata = _decode(path, TrainingMetadata, mend)
     except FileNotFoundError as error:
         if label is not None:
             raise NoDataError(f"training set {name!r} has no version {label}; {_have(root, name)}") from error
@@ -231,16 +243,16 @@ def read_metadata(root: Place, name: str, version: int | str | None = None) -> T
         raise NoDataError(f"no training set {name!r} below {root / TRAINING}; there are: {known}") from error
     if metadata.format != FORMAT or metadata.dataset_name != name:
         raise UnreadableError(
-            f"{path}: {metadata.format} of {metadata.dataset_name!r}, expected {FORMAT} of {name!r}; "
-            "restore it from gold/history, or run `ticklake gold rollback`",
-            path=path,
+            f"{path}: {metadata.format} of {metadata.dataset_name!r}, expected {FORMAT} of {name!r}; {mend}", path=path
         )
     return metadata
 
 
-def _read_unless_removed(root: Place, name: str, number: int) -> TrainingMetadata | None:
+def _read_unless_removed(root: Place, name: str, number: int) -> TrainingMetadata | UnreadableError | None:
     try:
         return read_metadata(root, name, number)
+    except UnreadableError as error:
+        return error
     except NoDataError:
         if not removal_of(history_folder(root, name) / version_label(number)).exists():
             raise
@@ -260,7 +272,7 @@ def read_sources(root: Place, metadata: TrainingMetadata) -> Sources:
     """
     path = history_folder(root, metadata.dataset_name) / version_label(metadata.version) / SOURCES
     try:
-        return _decode(path, Sources)
+        return _decode(path, Sources, _FROM_COPY)
     except FileNotFoundError as error:
         raise NoDataError(f"{path} is gone; restore it from a copy") from error
 
@@ -277,8 +289,8 @@ def encode_struct(value: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
-def _decode(path: Place, kind: type[T]) -> T:
+def _decode(path: Place, kind: type[T], mend: str) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UnreadableError(f"{path}: {error}; restore it from gold/history or from a copy", path=path) from error
+        raise UnreadableError(f"{path}: {error}; {mend}", path=path) from error

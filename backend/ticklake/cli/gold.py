@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.errors import CheckFailedError, CorruptError, UsageError
 from ticklake.base.words import count
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, find_place
@@ -18,10 +18,19 @@ app = typer.Typer(help="Training sets: promote a feature version when every gate
 
 _SETS: Final = (
     "name", "version", "versions", "silver_version", "signal_count", "feature_count", "start_date", "end_date",
-    "created_at", "forced", "path",
+    "created_at", "forced", "path", "damage",
 )  # fmt: skip
 _GATES: Final = ("name", "verdict", "hard", "reason")
-_VERSIONS: Final = ("version", "is_current", "silver_version", "signal_count", "created_at", "forced", "notes")
+_VERSIONS: Final = (
+    "version",
+    "is_current",
+    "silver_version",
+    "signal_count",
+    "created_at",
+    "forced",
+    "notes",
+    "damage",
+)
 
 SetArgument = Annotated[str, typer.Argument(metavar="[NAME]", help="Name of the training set.")]
 VersionOption = Annotated[
@@ -105,12 +114,14 @@ def ls(
     output: OutputOption = Output.TABLE,
     data: DataOption = None,
 ) -> None:
-    """List the training sets, or every version of one."""
+    """List the training sets, or every version of one. Exit code 65 when one is damaged."""
     curator = GoldCurator(find_place(data).data_root)
-    if name is None:
-        show_rows(curator.list_datasets(), output, columns=_SETS)
-        return
-    show_rows(curator.list_versions(name), output, columns=_VERSIONS)
+    rows = curator.list_datasets() if name is None else curator.list_versions(name)
+    show_rows(rows, output, columns=_SETS if name is None else _VERSIONS)
+    if name is not None:
+        curator.get_dataset_metadata(name)  # a damaged pointer: no version is current, and it says why
+    if damaged := [row["damage"] for row in rows if row["damage"]]:
+        raise CorruptError(f"{len(damaged)} of {len(rows)} damaged: {'; '.join(damaged)}")
 
 
 @app.command()

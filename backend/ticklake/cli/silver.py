@@ -12,12 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ticklake.base.errors import CheckFailedError, UsageError
+from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, UsageError
 from ticklake.base.words import count
 from ticklake.cli.output import Output, OutputOption, show_json, show_rows
 from ticklake.cli.place import DataOption, find_place
 from ticklake.files.place import place_of
 from ticklake.readers.query import day_of
+from ticklake.readers.silver import DAMAGED
 from ticklake.silver.baselines import baseline_manifest
 from ticklake.silver.build import Progress as OnDate
 from ticklake.silver.builder import SilverFeatureBuilder
@@ -72,20 +73,13 @@ def build(
 
 @app.command()
 def ls(output: OutputOption = Output.TABLE, data: DataOption = None) -> None:
-    """List versions with their state; only complete ones can be read and promoted."""
+    """List versions with their state; only complete ones can be read and promoted. Exit code 65 when one is damaged."""
     builder = _builder(data)
-    rows = []
-    for version in builder.list_versions(complete_only=False):
-        state, manifest = builder.get_state(version), builder.get_manifest(version)
-        rows.append(
-            {
-                "version": version, "state": state.state.value, "pipeline": manifest.pipeline,
-                "symbol": manifest.symbol, "dates": state.dates, "rows": state.rows, "parent": manifest.parent,
-                "tags": ", ".join(manifest.tags), "reason": state.reason,
-            }
-        )  # fmt: skip
+    rows = [_listed(builder, version) for version in builder.list_versions(complete_only=False)]
     columns = ("version", "state", "pipeline", "symbol", "dates", "rows", "parent", "tags", "reason")
     show_rows(rows, output, columns=columns)
+    if damaged := [f"{row['version']} ({row['reason']})" for row in rows if row["state"] == DAMAGED]:
+        raise CorruptError(f"{count(len(damaged), 'version')} of {len(rows)} damaged: {'; '.join(damaged)}")
 
 
 @app.command()
@@ -170,6 +164,19 @@ def report(
     from ticklake.silver.report import write_report  # plotly takes a second to import
 
     typer.echo(write_report(find_place(data).data_root, version, out))
+
+
+def _listed(builder: SilverFeatureBuilder, version: str) -> dict[str, Any]:
+    """The line of one version; one with a document that is damaged or gone hides no other."""
+    try:
+        state, manifest = builder.get_state(version), builder.get_manifest(version)
+    except (CorruptError, UsageError, NoDataError) as error:
+        return {"version": version, "state": DAMAGED, "reason": str(error)}
+    return {
+        "version": version, "state": state.state.value, "pipeline": manifest.pipeline, "symbol": manifest.symbol,
+        "dates": state.dates, "rows": state.rows, "parent": manifest.parent, "tags": ", ".join(manifest.tags),
+        "reason": state.reason,
+    }  # fmt: skip
 
 
 def _builder(data: str | None) -> SilverFeatureBuilder:

@@ -11,6 +11,7 @@ from ticklake.base.clock import Clock, SystemClock
 from ticklake.base.errors import NoDataError
 from ticklake.catalog import training_sets as sets
 from ticklake.catalog.runs import RunRegistry
+from ticklake.files.errors import UnreadableError
 from ticklake.files.place import Place, place_of
 from ticklake.gold.experiments import best_experiment, read_experiments
 from ticklake.gold.gates import GateLimits
@@ -133,16 +134,34 @@ class GoldCurator:
         return metadata
 
     def list_datasets(self) -> list[dict[str, Any]]:
-        """The training sets, by name: current version, how many there are, rows, features, dates, feature version."""
+        """The training sets, by name: current version, how many there are, rows, features, dates, feature version.
+
+        Of a set whose pointer cannot be read only name, path and `damage` are told; `damage` is "" for the others.
+        """
         return [self._line(name) for name in sets.set_names(self.data_root)]
 
     list_training_datasets = list_datasets
 
     def list_versions(self, dataset_name: str = DEFAULT_NAME) -> list[dict[str, Any]]:
-        """Every whole version of a training set, ascending, and which is current. Raises NoDataError."""
-        current = sets.read_metadata(self.data_root, dataset_name).version
-        found = sets.read_versions(self.data_root, dataset_name)
-        return [{**item.to_dict(), "is_current": item.version == current} for item in found]
+        """Every whole version of a training set, ascending, and which is current; None when the pointer is damaged.
+
+        Of a version whose metadata cannot be read, only its number is told, and in `damage` why.
+
+        Raises:
+            NoDataError: there is no such set.
+        """
+        try:
+            current = sets.read_metadata(self.data_root, dataset_name).version
+        except UnreadableError:
+            current = None
+        lines = []
+        for number, found in sets.try_versions(self.data_root, dataset_name):
+            is_current = None if current is None else number == current
+            if isinstance(found, UnreadableError):
+                lines.append({"version": number, "is_current": is_current, "damage": str(found)})
+            else:
+                lines.append({**found.to_dict(), "is_current": is_current, "damage": ""})
+        return lines
 
     def get_dataset_metadata(
         self, dataset_name: str = DEFAULT_NAME, version: int | str | None = None
@@ -163,7 +182,11 @@ class GoldCurator:
         return self._reader.load_training_data(dataset_name, version, columns=columns, roles=roles, as_pandas=as_pandas)
 
     def _line(self, name: str) -> dict[str, Any]:
-        metadata = sets.read_metadata(self.data_root, name)
+        path = str(sets.current_data(self.data_root, name))
+        try:
+            metadata = sets.read_metadata(self.data_root, name)
+        except UnreadableError as error:
+            return {"name": name, "path": path, "damage": str(error)}
         return {
             "name": name,
             "version": metadata.version,
@@ -175,7 +198,8 @@ class GoldCurator:
             "end_date": _text(metadata.date_range.end),
             "created_at": metadata.created_at,
             "forced": metadata.forced,
-            "path": str(sets.current_data(self.data_root, name)),
+            "path": path,
+            "damage": "",
         }
 
 

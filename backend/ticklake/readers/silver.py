@@ -27,7 +27,7 @@ from ticklake.catalog.feature_versions import (
     version_names,
 )
 from ticklake.files.engines import scan_files
-from ticklake.files.errors import NotStoredError
+from ticklake.files.errors import NotStoredError, UnreadableError
 from ticklake.files.object_path import ObjectPath
 from ticklake.files.place import Place, place_of
 from ticklake.files.side_by_side import run_for
@@ -35,6 +35,8 @@ from ticklake.readers.place import find_place
 from ticklake.readers.query import Day, days_of
 
 SIGNALS: Final = "signals"
+DAMAGED: Final = "damaged"
+"""State of a version whose `state.json` cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class FeatureVersion:
 
     Attributes:
         name: of the version.
-        state: `building`, `complete`, `failed`.
-        reason: why, when it failed; "" otherwise.
+        state: `building`, `complete`, `failed`; in a list also `damaged`.
+        reason: why, when it failed or is damaged; "" otherwise.
         root: the data root.
         stamp: of the file that says so, which every build replaces; None to read anew whatever is asked.
         dates: how many have a record; None when it does not say.
@@ -92,8 +94,11 @@ class SilverReader:
         self._root = place_of(data_root) if data_root is not None else find_place(None, None)[0]
 
     def list_versions(self, *, complete_only: bool = False) -> list[FeatureVersion]:
-        """The versions, in order of their names, whatever their state; only those that may be read when asked."""
-        found = [self.get_version(name) for name in version_names(self._root)]
+        """The versions, in order of their names, whatever their state; only those that may be read when asked.
+
+        One whose state cannot be read hides no other: it is `damaged`, and its reason names the file.
+        """
+        found = [self._listed(name) for name in version_names(self._root)]
         return [version for version in found if version.is_complete or not complete_only]
 
     def get_version(self, version: str) -> FeatureVersion:
@@ -172,6 +177,12 @@ class SilverReader:
             raise
         self._check_same(before)
         return rows
+
+    def _listed(self, name: str) -> FeatureVersion:
+        try:
+            return self.get_version(name)
+        except UnreadableError as error:
+            return FeatureVersion(name, DAMAGED, str(error), self._root)
 
     def _check_same(self, before: FeatureVersion) -> None:
         if self.get_version(before.name) != before:

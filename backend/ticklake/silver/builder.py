@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.errors import NoDataError
+from ticklake.base.errors import CorruptError, NoDataError
 from ticklake.files.place import Place
 from ticklake.readers.lake import open_lake
 from ticklake.readers.query import Day, day_of, days_of
@@ -104,13 +104,8 @@ class SilverFeatureBuilder:
         return SilverReader(self._lake.data_root).read(version, dates, table=table, columns=wanted)
 
     def list_versions(self, *, complete_only: bool = True) -> list[str]:
-        """Names of the versions, in order; those still building or failed only when asked for."""
-        states = {folder.version: folder.read_state() for folder in version_folders(self._lake.data_root)}
-        return [
-            name
-            for name, state in states.items()
-            if state is not None and (state.state is VersionStatus.COMPLETE or not complete_only)
-        ]
+        """Names of the versions, in order; those still building, failed or damaged only when asked for."""
+        return [folder.version for folder in version_folders(self._lake.data_root) if _is_listed(folder, complete_only)]
 
     def get_state(self, version: str) -> VersionState:
         """How far a version is.
@@ -187,6 +182,14 @@ class SilverFeatureBuilder:
         if state is None:
             raise _unknown(version)
         return state
+
+
+def _is_listed(folder: VersionFolder, complete_only: bool) -> bool:
+    try:
+        state = folder.read_state()
+    except CorruptError:
+        return not complete_only  # it hides no other; whoever asks for its state hears why
+    return state is not None and (state.state is VersionStatus.COMPLETE or not complete_only)
 
 
 def _unknown(version: str) -> NoDataError:

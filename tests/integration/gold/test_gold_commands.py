@@ -14,7 +14,7 @@ from click.testing import Result
 from tests.unit.gold.small_version import DAYS, MONDAY, lay_version, rows_of, write_json
 from typer.testing import CliRunner
 
-from ticklake.base.errors import CheckFailedError, NoDataError, UsageError
+from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, UsageError
 from ticklake.cli import gold, lineage
 
 
@@ -66,6 +66,31 @@ def test_a_damaged_set_fails_validation_with_exit_code_3(tmp_path: Path) -> None
     result = run(tmp_path, gold.app, "validate", "--output", "table")
     assert isinstance(result.exception, CheckFailedError)
     assert "plain_file" in result.stdout
+
+
+def test_a_damaged_set_or_version_hides_no_other(tmp_path: Path) -> None:
+    lay_version(tmp_path)
+    for name, notes in (("x", "one"), ("x", "two"), ("y", "")):
+        call(tmp_path, "promote", "v1", "--name", name, "--notes", notes)
+    kept = tmp_path / "gold/history/x/v000001/metadata.json"
+    kept.chmod(0o600)
+    kept.write_text("{")
+    result = run(tmp_path, gold.app, "ls", "x", "--output", "json")
+    assert [(line["version"], line["is_current"]) for line in json.loads(result.stdout)] == [(1, False), (2, True)]
+    assert isinstance(result.exception, CorruptError)
+    assert f"1 of 2 damaged: {kept}: " in str(result.exception)
+
+    pointer = tmp_path / "gold/training/x_metadata.json"
+    pointer.write_text("{")
+    result = run(tmp_path, gold.app, "ls", "--output", "json")
+    assert [(line["name"], line["version"]) for line in json.loads(result.stdout)] == [("x", None), ("y", 1)]
+    assert isinstance(result.exception, CorruptError)
+    assert f"1 of 2 damaged: {pointer}: " in str(result.exception)
+    result = run(tmp_path, gold.app, "ls", "x", "--output", "json")
+    assert [(line["version"], line["is_current"]) for line in json.loads(result.stdout)] == [(1, None), (2, None)]
+    assert "`ticklake gold rollback x --to VERSION`" in str(result.exception)
+    assert call(tmp_path, "rollback", "x", "--to", "2")[0]["version"] == 2
+    assert [line["version"] for line in call(tmp_path, "ls")] == [2, 1]
 
 
 def test_the_best_experiment_and_selected_dates(tmp_path: Path) -> None:

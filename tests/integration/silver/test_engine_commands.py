@@ -9,8 +9,9 @@ import pytest
 from tests.integration.silver.toy import TARGET, day_text, toy_lake
 from typer.testing import CliRunner
 
-from ticklake.base.errors import CheckFailedError, NoDataError, UsageError
+from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, UsageError
 from ticklake.cli.silver import app
+from ticklake.readers.silver import SilverReader
 from ticklake.silver.builder import SilverFeatureBuilder
 
 LEAKY = "tests.integration.silver.toy:LEAKY"
@@ -65,6 +66,36 @@ def test_a_leak_ends_with_a_failed_check(lake: Path) -> None:
         run(lake, "build", str(lake / "m.yaml"))
     with pytest.raises(NoDataError, match="no feature version 'v7'"):
         run(lake, "build", "v7")
+
+
+@pytest.mark.parametrize("document", ["state.json", "manifest.yaml"])
+def test_a_damaged_version_hides_no_other(lake: Path, document: str) -> None:
+    run(lake, "build", str(lake / "m.yaml"))
+    (lake / "n.yaml").write_text(f"version: v2\npipeline: {TARGET}\ncertificate: {{cuts: 3}}\n")
+    run(lake, "build", str(lake / "n.yaml"))
+    path = lake / "silver/features/v1" / document
+    path.write_bytes(b"\xff{")
+    result = CliRunner().invoke(app, ["ls", "--output", "json", "--data", str(lake)])
+    damaged, whole = json.loads(result.stdout)
+    assert (damaged["version"], damaged["state"], whole["version"], whole["state"]) == (
+        "v1",
+        "damaged",
+        "v2",
+        "complete",
+    )
+    assert str(path) in damaged["reason"]
+    assert isinstance(result.exception, CorruptError)
+    assert f"1 version of 2 damaged: v1 ({path}" in str(result.exception)
+
+
+def test_lists_of_versions_pass_over_a_damaged_state(lake: Path) -> None:
+    run(lake, "build", str(lake / "m.yaml"))
+    (lake / "silver/features/v0").mkdir()
+    (lake / "silver/features/v0/state.json").write_text("{")
+    builder, reader = SilverFeatureBuilder(lake), SilverReader(lake)
+    assert (builder.list_versions(), builder.list_versions(complete_only=False)) == (["v1"], ["v0", "v1"])
+    assert [(found.name, found.state) for found in reader.list_versions()] == [("v0", "damaged"), ("v1", "complete")]
+    assert [found.name for found in reader.list_versions(complete_only=True)] == ["v1"]
 
 
 def test_inspect_shows_stages_or_rows(lake: Path) -> None:
