@@ -174,23 +174,24 @@ def coverage_gate(records: Sequence[DateRecord], open_days: Collection[date], li
 
     Args:
         records: of the selected dates.
-        open_days: days of the calendar from the first to the last of them, or the selected ones of these.
+        open_days: days of the calendar that should be there; see `survey.open_days`.
         limits: how many.
     """
     built = {record.date for record in records if record.status == BUILT}
-    if not built:
-        return Gate("coverage", passed=False, hard=True, reason="no date is built")
-    if not open_days:
-        return Gate("coverage", passed=False, hard=False, reason="the calendar has no open day there")
     told = {
         record.date: f"{record.date} {record.status}{': ' * bool(record.reason)}{record.reason or ''}"
         for record in records
     }
+    if not built:
+        reason = f"no date is built{': ' * bool(told)}{_some(list(told.values()))}"
+        return Gate("coverage", passed=False, hard=True, reason=reason)
+    if not open_days:
+        return Gate("coverage", passed=False, hard=False, reason="the calendar has no open day there")
     missing = [told.get(day, f"{day} was not asked for") for day in sorted(set(open_days) - built)]
     share = 1 - len(missing) / len(open_days)
     text = f"{len(open_days) - len(missing)} of {len(open_days)} open days are built"
     if missing:
-        text += f"; missing: {_some(missing)}; build them, or name the days with --date"
+        text += f"; missing: {_some(missing)}; get their data and build them, or name the days with --date"
     return Gate("coverage", share >= limits.coverage_min, text, hard=False)
 
 

@@ -136,7 +136,8 @@ def evidence_of(root: Place, version: str) -> str:
 def open_days(calendar: str, records: Sequence[DateRecord], wanted: frozenset[date] | None) -> list[date]:
     """The days on which the calendar is open: the asked ones, or all from the first built date to the last.
 
-    Dates that were asked for once and gave nothing, years before the others maybe, do not count as a beginning.
+    An empty or failed date before or after these counts by itself: somebody wanted it, and it is a gap. The days
+    between it and the others do not.
 
     Raises:
         UsageError: there is no such calendar, or its table ends before.
@@ -144,7 +145,8 @@ def open_days(calendar: str, records: Sequence[DateRecord], wanted: frozenset[da
     built = [record.date for record in records if record.status == BUILT]
     if wanted is None and built:
         first, last = built[0], built[-1]
-        days = [first + timedelta(days=step) for step in range((last - first).days + 1)]
+        between = {first + timedelta(days=step) for step in range((last - first).days + 1)}
+        days = sorted(between | {record.date for record in records})
     else:
         days = sorted(wanted or ())
     return [day for day in days if session_window(calendar, day) is not None]

@@ -13,7 +13,6 @@ from typing import Final
 import msgspec
 
 from ticklake.base.clock import Clock, SystemClock
-from ticklake.base.errors import NoDataError
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
 from ticklake.files.side_by_side import run_for
@@ -78,7 +77,7 @@ def build_version(
 
     Raises:
         UsageError: the manifest makes no sense, or the scheduler is on another machine.
-        NoDataError: bronze has no row of the instrument, and no date is asked for.
+        NoDataError: bronze has no row of the instrument, or an asked date lies before its first or after its last.
         RetryableError: another builder is at work on the version.
         DiskError: the disk failed; the version stays `building`.
         StoreUnavailableError: the lake lies in a bucket whose store does not answer; the version stays `building`.
@@ -109,9 +108,6 @@ class _Build:
         """The whole build."""
         records, state = self._folder.read_records(), self._folder.read_state()
         days = dates_of(self._lake, self._recipe, asked, records)
-        if not days:
-            table, symbol = next(iter(self._recipe.manifest.tables.values())), self._recipe.manifest.symbol
-            raise NoDataError(f"{table} has no row of {symbol} to build {self._folder.version} of; see `ticklake ls`")
         side_by_side = run_for(self._lake.data_root)
         draft = partial(draft_date, self._lake, self._recipe, records=records, force=self._options.force)
         drafts = list(side_by_side(draft, days))

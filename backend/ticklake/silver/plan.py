@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
-from ticklake.base.errors import CorruptError
+from ticklake.base.errors import CorruptError, NoDataError
 from ticklake.readers.dates import available_dates
 from ticklake.readers.lake import Lake
-from ticklake.schema.session import session_window
+from ticklake.schema.session import DAY_NS, session_window
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.inputs import InputHasher, SessionInputs, find_inputs, inputs_hash, listing_hash
 from ticklake.silver.recipe import Recipe
 from ticklake.silver.record import DateRecord, DateStatus, InputFile, Warmup
 
+_EPOCH: Final = date(1970, 1, 1)
+_NAMED_MAX: Final = 5
 _SETTLED: Final = frozenset({DateStatus.BUILT, DateStatus.EMPTY, DateStatus.CLOSED})
 
 
@@ -62,11 +64,43 @@ class DatePlan:
 
 
 def dates_of(lake: Lake, recipe: Recipe, asked: Iterable[date] | None, known: Iterable[str]) -> list[date]:
-    """The dates of the version, ascending: those asked for (all dates with bronze rows when None), and those it has."""
-    if asked is None:
-        first = next(iter(recipe.manifest.tables.values()))
-        asked = available_dates(lake.data_root, lake.relation(first), recipe.manifest.symbol)
-    return sorted({*asked, *(date.fromisoformat(day) for day in known)})
+    """The dates of the version, ascending: those asked for (all dates with bronze rows when None), and those it has.
+
+    A date within what bronze has, but without rows itself, is a gap in the data and becomes `empty`. One before the
+    first or after the last is a slip of the pen.
+
+    Raises:
+        NoDataError: a date that is asked for, and that the version has not yet, lies outside of what bronze has; or
+            there is no date at all.
+    """
+    table, symbol = next(iter(recipe.manifest.tables.values())), recipe.manifest.symbol
+    there = available_dates(lake.data_root, lake.relation(table), symbol)
+    kept = {date.fromisoformat(day) for day in known}
+    wanted = set(there if asked is None else asked)
+    if (not there and wanted - kept) or not wanted | kept:
+        raise NoDataError(f"{table} has no row of {symbol} to build {recipe.manifest.version} of; see `ticklake ls`")
+    outside = [day for day in sorted(wanted - kept) if not _lies_within(recipe.manifest.calendar, day, there)]
+    if outside:
+        named = ", ".join(map(str, outside[:_NAMED_MAX])) + f" and {len(outside) - _NAMED_MAX} more" * (
+            len(outside) > _NAMED_MAX
+        )
+        raise NoDataError(
+            f"{table} has {symbol} from {there[0]} to {there[-1]}, nothing to build {named} of; correct the dates, "
+            "or name none to build every date there is"
+        )
+    return sorted(wanted | kept)
+
+
+def _lies_within(calendar: str, day: date, there: Sequence[date]) -> bool:
+    """Whether a day's session overlaps the UTC days from the first to the last; without one, its neighbour's there."""
+    step = timedelta(days=1 if day < there[0] else -1)
+    while (session := session_window(calendar, day)) is None:
+        day += step
+    return session.end_ns > _midnight_ns(there[0]) and session.start_ns < _midnight_ns(there[-1]) + DAY_NS
+
+
+def _midnight_ns(day: date) -> int:
+    return (day - _EPOCH).days * DAY_NS
 
 
 def draft_date(lake: Lake, recipe: Recipe, day: date, records: Mapping[str, DateRecord], *, force: bool) -> DateDraft:

@@ -177,29 +177,6 @@ def test_the_second_pass_knows_earlier_dates_and_not_its_own(tmp_path: Path) -> 
         assert (own["raw"] - own["scaled"]).drop_nulls().to_numpy() == pytest.approx(earlier)
 
 
-def test_an_instrument_without_a_row_is_no_version(tmp_path: Path) -> None:
-    toy_lake(tmp_path, 1)
-    builder = SilverFeatureBuilder(tmp_path)
-    with pytest.raises(NoDataError, match=r"futures\.trades has no row of EX to build v1 of"):
-        builder.build_feature_set(toy_manifest(symbol="EX"))
-    assert builder.list_versions(complete_only=False) == []
-
-
-def test_closed_and_empty_days_say_why(tmp_path: Path) -> None:
-    toy_lake(tmp_path, 1)
-    builder = SilverFeatureBuilder(tmp_path)
-    result = builder.build_feature_set(toy_manifest(), [day_text(0), "2024-12-21", "2024-12-25", day_text(1)])
-    assert [(item.outcome.value, item.reason) for item in result.dates] == [
-        ("built", ""),
-        ("empty", "no row of futures.trades of ES in the session"),
-        ("closed", "us_index_futures has no session on that day"),
-        ("closed", "us_index_futures has no session on that day"),
-    ]
-    assert result.status == "complete"
-    assert builder.load_features("v1").height == 80
-    assert outcomes(builder.build_feature_set("v1")) == ["skipped"] * 4
-
-
 def test_a_date_that_fails_says_why_and_leaves_the_others(tmp_path: Path) -> None:
     toy_lake(tmp_path)
     builder = SilverFeatureBuilder(tmp_path)

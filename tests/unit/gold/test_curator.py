@@ -183,15 +183,23 @@ def test_holidays_and_weekends_need_no_date(tmp_path: Path, curator: GoldCurator
     assert "4 of 4 open days are built" in [gate.reason for gate in done.gates if gate.name == "coverage"]
 
 
-def test_a_closed_or_empty_day_of_another_year_does_not_spoil_a_version(tmp_path: Path, curator: GoldCurator) -> None:
-    lay_version(tmp_path, others={date(2020, 1, 1): "closed", date(2020, 1, 2): "empty", date(2025, 12, 25): "closed"})
+def test_an_empty_day_of_another_year_is_one_gap_and_a_closed_one_none(tmp_path: Path, curator: GoldCurator) -> None:
+    closed = {date(2020, 1, 1): "closed", date(2025, 12, 25): "closed"}
+    lay_version(tmp_path, others=closed)
     done = curator.promote_to_training("v1")
     assert done.passed, done.reason
     assert "3 of 3 open days are built" in [gate.reason for gate in done.gates if gate.name == "coverage"]
+    lay_version(tmp_path, "gap", others={**closed, date(2020, 1, 2): "empty"})
+    refused = curator.promote_to_training("gap")
+    assert "coverage: 3 of 4 open days are built; missing: 2020-01-02 empty: was empty; get" in refused.reason
+    assert curator.promote_to_training("gap", dates=DAYS).passed
     hole = {day: rows_of(day) for day in (DAYS[0], DAYS[2])}
     lay_version(tmp_path, "hole", hole)
     refused = curator.promote_to_training("hole")
-    assert "missing: 2024-12-17 was not asked for; build them, or name the days with --date" in refused.reason
+    assert (
+        "missing: 2024-12-17 was not asked for; get their data and build them, or name the days with --date"
+        in refused.reason
+    )
 
 
 def test_selected_dates_only(tmp_path: Path, curator: GoldCurator) -> None:

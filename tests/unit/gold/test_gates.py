@@ -149,6 +149,8 @@ def test_coverage_counts_open_days_and_names_those_that_are_missing() -> None:
     days = [MONDAY + timedelta(days=step) for step in range(10)]
     assert gates.coverage_gate(nine_of_ten, days, LIMITS).passed
     assert gates.coverage_gate([], DAYS, LIMITS).hard
+    empty = gates.coverage_gate([DateRecord(MONDAY, "empty", reason="no row")], DAYS, LIMITS)
+    assert (empty.hard, empty.reason) == (True, "no date is built: 2024-12-16 empty: no row")
 
 
 CERTIFICATE = {"passed": True, "events_compared": 9, "columns": ["distance_points", "tape_imbalance"], "violations": []}
