@@ -58,7 +58,13 @@ def promote(
     ] = None,
     lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="With --best: the smallest wins.")] = False,
     notes: Annotated[str, typer.Option(help="Kept in the metadata.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Pass soft gates that fail; never the hard ones.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Pass soft gates that fail, never the hard ones; and make a new version of what is unchanged.",
+        ),
+    ] = False,
     dates: Annotated[list[str] | None, typer.Option("--date", help="Only this trading day; repeatable.")] = None,
     min_rows: RowsOption = _LIMITS.rows_min,
     max_class_share: ShareOption = _LIMITS.class_share_max,
@@ -72,6 +78,8 @@ def promote(
     curator = GoldCurator(find_place(data).data_root, limits=limits)
     if (silver_version is None) == (best is None) or (best is not None and dates):
         raise UsageError("name a feature version, or --best METRIC (without --date); see `ticklake silver ls`")
+    if lower_is_better and best is None:
+        raise UsageError("--lower-is-better says which METRIC is the best; add --best METRIC, or leave it out")
     if best is not None:
         done = curator.promote_best_experiment(best, name, lower_is_better=lower_is_better, notes=notes, force=force)
     else:

@@ -156,7 +156,7 @@ def manifest(
 def report(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="From `ticklake silver ls`.")],
     out: Annotated[
-        str | None, typer.Option(metavar="PLACE", help="HTML file to write; may be an s3:// address.")
+        str | None, typer.Option(metavar="PLACE", help="HTML file, or folder for it; may be an s3:// address.")
     ] = None,
     data: DataOption = None,
 ) -> None:

@@ -16,6 +16,7 @@ from ticklake.catalog.artifact_ref import hash_file
 from ticklake.catalog.feature_versions import LakeFile
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
+from ticklake.files.errors import UnreadableError
 from ticklake.files.place import Place
 from ticklake.gold.dataset import footer_of, proven_parts, signal_files, write_dataset
 from ticklake.gold.facts import names_by_role
@@ -60,7 +61,7 @@ class Promotion:
         signal_count: rows.
         feature_count: columns that are features.
         gates: what was demanded and found.
-        reason: why it was refused or skipped, or that an older version was taken up again; "" otherwise.
+        reason: why it was refused or skipped, or that a version held the same already; "" otherwise.
         run_id: in the run registry.
     """
 
@@ -134,16 +135,27 @@ def _publish(root: Place, name: str, survey: Survey, request: Request, run_id: s
         publish_plain(root, current, stage_plain(root, current))
         reason = f"{sets.version_label(current.version)} is current and holds exactly this already"
         return _result(PromotionStatus.SKIPPED, name, survey, current.version, root, reason, run_id)
-    made = None if request.force else _find_made(root, name, fingerprint)
-    reason = "" if made is None else f"{sets.version_label(made)} held exactly this already; it is current again"
-    number = _make_version(root, name, survey, fingerprint, request, run_id, clock) if made is None else made
+    made, reason = _find_made(root, name, fingerprint), ""
+    if made is not None:
+        then = "it is made once more, by force" if request.force else "it is current again"
+        reason = f"{sets.version_label(made)} held exactly this already; {then}"
+    if made is None or request.force:
+        number = _make_version(root, name, survey, fingerprint, request, run_id, clock)
+    else:
+        number = made
     make_current(root, name, number)
     return _result(PromotionStatus.SUCCESS, name, survey, number, root, reason, run_id)
 
 
 def _find_made(root: Place, name: str, fingerprint: str) -> int | None:
-    """The youngest whole version that holds exactly this: rolled back, or left by one that died before the swap."""
-    made = [item.version for item in sets.read_versions(root, name) if item.fingerprint == fingerprint]
+    """The youngest whole version that holds exactly this: rolled back, or left by one that died before the swap.
+
+    One with damaged metadata is none: `gold ls` names it, and it keeps nobody from making another.
+    """
+    versions = sets.try_versions(root, name)
+    made = [
+        number for number, item in versions if not isinstance(item, UnreadableError) and item.fingerprint == fingerprint
+    ]
     return max(made, default=None)
 
 

@@ -13,6 +13,9 @@ from typing import Final
 import msgspec
 
 from ticklake.base.clock import Clock, SystemClock
+from ticklake.base.errors import UsageError
+from ticklake.base.words import names_near
+from ticklake.catalog.feature_versions import version_names
 from ticklake.catalog.run_record import RunInput
 from ticklake.catalog.runs import RunRegistry
 from ticklake.files.side_by_side import run_for
@@ -76,7 +79,7 @@ def build_version(
         options: how to build.
 
     Raises:
-        UsageError: the manifest makes no sense, or the scheduler is on another machine.
+        UsageError: the manifest makes no sense, its parent is no version, or the scheduler is on another machine.
         NoDataError: bronze has no row of the instrument, or an asked date lies before its first or after its last.
         RetryableError: another builder is at work on the version.
         DiskError: the disk failed; the version stays `building`.
@@ -88,6 +91,7 @@ def build_version(
     started_s = options.clock.monotonic_s()
     recipe = resolve(manifest)
     folder = VersionFolder(lake.data_root, manifest.version)
+    _check_parent(folder, recipe.manifest.parent)
     with hold_version(folder, clock=options.clock) as held:
         return _Build(lake, recipe, held, options, started_s).run(asked)
 
@@ -173,12 +177,8 @@ class _Build:
 
     def _is_as_asked(self) -> bool:
         """Whether the documents were written for this manifest, also for what shapes no date: certificate, notes..."""
-        try:
-            text = self._folder.request_path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return False
-        asked, now = (without_places(manifest) for manifest in (parse_manifest(text), self._recipe.manifest))
-        return asked == now
+        before = _request(self._folder)
+        return before is not None and without_places(before) == without_places(self._recipe.manifest)
 
     def _begin(self, build: int) -> None:
         """From here on nobody reads the version, until it is complete again."""
@@ -309,6 +309,30 @@ class _Build:
             build_time_seconds=self._options.clock.monotonic_s() - self._started_s,
             certificate_seconds=certificate_seconds,
             run_id=run_id,
+        )
+
+
+def _request(folder: VersionFolder) -> Manifest | None:
+    """The manifest of the last build; None when none was begun."""
+    try:
+        return parse_manifest(folder.request_path.read_text(encoding="utf-8"), path=str(folder.request_path))
+    except FileNotFoundError:
+        return None
+
+
+def _check_parent(folder: VersionFolder, parent: str | None) -> None:
+    """Refuse a parent that is no other version; one that was there when the version began may be gone since.
+
+    Raises:
+        UsageError: the text names the versions there are.
+    """
+    known = [name for name in version_names(folder.root) if name != folder.version]
+    if parent is None or parent in known:
+        return
+    before = _request(folder)
+    if before is None or before.parent != parent:
+        raise UsageError(
+            f"parent {parent!r} of {folder.version} is no other feature version; {names_near(parent, known)}"
         )
 
 

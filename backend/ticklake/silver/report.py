@@ -64,18 +64,20 @@ def write_report(data_root: Place | str, version: str, out_path: Place | str | N
     Args:
         data_root: the lake.
         version: which; complete or failed.
-        out_path: where to; `{data_root}/silver/reports/{version}.html` when None.
+        out_path: where to, a file or a folder; `{data_root}/silver/reports/{version}.html` when None.
 
     Returns:
         where it is. Equal versions give equal pages.
 
     Raises:
-        NoDataError: there is no such version, or it was never checked.
+        NoDataError: there is no such version, or it failed or stopped before it was checked: the text says why.
         CorruptError: one of its documents is damaged.
     """
     root = place_of(data_root)
-    target = root / REPORTS / f"{version}.html" if out_path is None else place_of(out_path)
     found = _load(root, version)
+    target = root / REPORTS if out_path is None else place_of(out_path)
+    if out_path is None or target.is_dir():
+        target /= f"{version}.html"
     parent, why_not = _load_parent(root, found.manifest.parent)
     replace(target, html.page(f"{version} - feature report", _parts(found, parent, why_not)).encode())
     return target
@@ -86,6 +88,8 @@ def _load(root: Place, version: str) -> _Version:
     state = folder.read_state()
     if state is None:
         raise NoDataError(f"there is no version {version!r} below {root}; see `ticklake silver ls`")
+    if state.state is not VersionStatus.COMPLETE and not folder.validation_path.is_file():
+        raise NoDataError(f"version {version} {_why_unchecked(folder, state)}, then look at its report")
     manifest = read_manifest(folder.manifest_path if folder.manifest_path.exists() else folder.request_path)
     records = list(folder.read_records().values())
     built = [record.date for record in records if record.status is DateStatus.BUILT]
@@ -94,6 +98,14 @@ def _load(root: Place, version: str) -> _Version:
         raise CorruptError(f"{missing[0]} is gone, but its record says that it was built; build the version again")
     frames = {date: _rows(path) for date, path in paths.items()}
     return _Version(folder, state, manifest, read_validation(folder.validation_path), records, frames)
+
+
+def _why_unchecked(folder: VersionFolder, state: VersionState) -> str:
+    if state.state is VersionStatus.BUILDING:
+        return f"is not built to the end ({state.reason}); wait for that build, or build it again"
+    failed = [record for record in folder.read_records().values() if record.status is DateStatus.FAILED]
+    told = f", {failed[0].date}: {failed[0].reason}" if failed else ""
+    return f"failed before it was checked ({state.reason}{told}); correct that and build it again"
 
 
 def _rows(path: Place) -> pl.DataFrame:

@@ -107,6 +107,7 @@ def test_the_best_experiment_and_selected_dates(tmp_path: Path) -> None:
     [
         (("promote",), UsageError),
         (("promote", "v1", "--best", "auc"), UsageError),
+        (("promote", "v1", "--lower-is-better"), UsageError),
         (("promote", "v9"), NoDataError),
         (("metadata", "x"), NoDataError),
         (("rollback", "x"), NoDataError),

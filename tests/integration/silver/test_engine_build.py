@@ -20,6 +20,7 @@ from ticklake.schema.lookup import TableCatalog
 from ticklake.silver.builder import SilverFeatureBuilder
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.lease import hold_version
+from ticklake.silver.record import VersionState, VersionStatus
 from ticklake.silver.result import BuildResult
 
 LEAKY = "tests.integration.silver.toy:LEAKY"
@@ -354,6 +355,7 @@ def test_what_shapes_no_date_can_be_changed_without_building_one(tmp_path: Path)
     assert (first.status, first.certificate_passed) == ("complete", False)
     data = {name: sha256 for name, sha256 in sums(tmp_path).items() if name.endswith(".parquet")}
 
+    VersionFolder(tmp_path, "v0").write_state(VersionState(VersionStatus.BUILDING))
     changed = toy_manifest(cuts=4, notes="now with a certificate", tags=["new"], parent="v0")
     result = builder.build_feature_set(changed)
     assert (outcomes(result), result.reason, result.certificate_passed) == (["skipped"] * 3, "", True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from ticklake.base.errors import CheckFailedError, CorruptError, NoDataError, Us
 from ticklake.cli.silver import app
 from ticklake.readers.silver import SilverReader
 from ticklake.silver.builder import SilverFeatureBuilder
+from ticklake.silver.folder import VersionFolder
+from ticklake.silver.record import VersionState, VersionStatus
 
+FRAGILE = "tests.integration.silver.fragile:FRAGILE"
 LEAKY = "tests.integration.silver.toy:LEAKY"
 
 
@@ -67,6 +71,40 @@ def test_a_leak_ends_with_a_failed_check(lake: Path) -> None:
         run(lake, "build", str(lake / "m.yaml"))
     with pytest.raises(NoDataError, match="no feature version 'v7'"):
         run(lake, "build", "v7")
+
+
+def test_a_parent_is_another_version_that_was_there_when_this_one_began(lake: Path) -> None:
+    run(lake, "build", str(lake / "m.yaml"))
+    (lake / "n.yaml").write_text(f"version: v2\npipeline: {TARGET}\ncertificate: {{cuts: 3}}\nparent: base\n")
+    with pytest.raises(UsageError, match="parent 'base' of v2 is no other feature version; there are: v1"):
+        run(lake, "build", str(lake / "n.yaml"))
+    assert not (lake / "silver/features/v2").exists()
+    (lake / "m.yaml").write_text(f"version: v1\npipeline: {TARGET}\nparent: v1\n")
+    with pytest.raises(UsageError, match="parent 'v1' of v1 is no other"):
+        run(lake, "build", str(lake / "m.yaml"))
+    (lake / "n.yaml").write_text((lake / "n.yaml").read_text().replace("base", "v1"))
+    run(lake, "build", str(lake / "n.yaml"))
+    shutil.rmtree(lake / "silver/features/v1")
+    assert "0 of 2 dates built" in run(lake, "build", "v2")
+
+
+def test_the_report_of_a_failed_or_unfinished_version_says_why_there_is_none(lake: Path) -> None:
+    (lake / "m.yaml").write_text(f"version: v1\npipeline: {FRAGILE}\n")
+    with pytest.raises(CheckFailedError, match="version v1 failed: 1 of 2 dates failed"):
+        run(lake, "build", str(lake / "m.yaml"))
+    with pytest.raises(
+        NoDataError, match=r"v1 failed before it was checked \(1 of 2 dates .*, 2024-12-17: .*not a Tues"
+    ):
+        run(lake, "report", "v1")
+    VersionFolder(lake, "v2").write_state(VersionState(VersionStatus.BUILDING, "a build is at work, or was killed"))
+    with pytest.raises(NoDataError, match=r"v2 is not built to the end \(a build is at work, or was killed\); wait"):
+        run(lake, "report", "v2")
+
+
+def test_a_report_goes_into_a_folder_that_is_named(lake: Path) -> None:
+    run(lake, "build", str(lake / "m.yaml"))
+    assert run(lake, "report", "v1", "--out", str(lake)) == f"{lake}/v1.html\n"
+    assert (lake / "v1.html").stat().st_size > 0
 
 
 @pytest.mark.parametrize("document", ["state.json", "manifest.yaml"])

@@ -81,7 +81,18 @@ def test_what_is_current_already_is_skipped_and_force_makes_it_anew(tmp_path: Pa
     assert (again.status, again.version, again.passed) == (PromotionStatus.SKIPPED, 1, True)
     assert "v000001 is current" in again.reason
     assert curator.promote_to_training("v1", notes="other").version == 2
-    assert curator.promote_to_training("v1", notes="other", force=True).version == 3
+    forced = curator.promote_to_training("v1", notes="other", force=True)
+    assert (forced.version, forced.reason) == (3, "v000002 held exactly this already; it is made once more, by force")
+
+
+def test_a_damaged_old_version_keeps_nobody_from_promoting(tmp_path: Path, curator: GoldCurator) -> None:
+    lay_version(tmp_path)
+    curator.promote_to_training("v1")
+    curator.promote_to_training("v1", notes="two")
+    kept = tmp_path / "gold/history/signals_production/v000001/metadata.json"
+    kept.chmod(0o600)
+    kept.write_text("{")
+    assert curator.promote_to_training("v1", notes="three").version == 3
 
 
 def test_rollback_goes_below_to_a_version_and_forward_again(tmp_path: Path, curator: GoldCurator) -> None:
