@@ -1,4 +1,4 @@
-"""Commands for feature versions: silver build, ls, compare, inspect, manifest, report."""
+"""Commands for feature versions: silver build, ls, compare, inspect, manifest, parameters, report."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from ticklake.silver.baselines import baseline_manifest
 from ticklake.silver.build import Progress as OnDate
 from ticklake.silver.builder import SilverFeatureBuilder
 from ticklake.silver.manifest import dump_manifest
+from ticklake.silver.parameters import parameter_docs, short_value
+from ticklake.silver.pipelines import PIPELINES
 from ticklake.silver.record import VersionStatus
 from ticklake.silver.result import BuildResult, DateResult, Outcome
 
@@ -30,11 +32,13 @@ app = typer.Typer(help="Feature versions: build, list, compare, inspect, report.
 
 _DATE_COLUMNS: Final = ("date", "outcome", "rows", "cause", "reason")
 _STAGE_COLUMNS: Final = ("stage", "frame", "rows", "columns", "added", "MiB", "seconds", "process_MiB")
+_PARAMETER_COLUMNS: Final = ("stage", "parameter", "type", "default", "baseline", "unit", "meaning")
 _MIB: Final = 1 << 20
 
 ManifestArgument = Annotated[
     str, typer.Argument(metavar="MANIFEST", help="A YAML file, or the name of an existing version.")
 ]
+PipelineArgument = Annotated[str, typer.Argument(metavar="PIPELINE", help=f"{', '.join(PIPELINES)}, or module:NAME.")]
 CheckpointOption = Annotated[
     str | None, typer.Option(metavar="PLACE", help="Folder for the frames between two stages, or s3://bucket/prefix.")
 ]
@@ -145,11 +149,22 @@ def inspect(
 
 @app.command()
 def manifest(
-    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE", help="es_levels, book_flow, ...")] = "es_levels",
+    pipeline: PipelineArgument = "es_levels",
     version: Annotated[str | None, typer.Option(help="Name of the feature version.")] = None,
 ) -> None:
-    """Print the manifest of a pipeline with every default, to start from."""
+    """Print the manifest of a pipeline with every default, to start from; `parameters` says what each means."""
     typer.echo(dump_manifest(baseline_manifest(pipeline, version)), nl=False)
+
+
+@app.command()
+def parameters(pipeline: PipelineArgument = "es_levels", output: OutputOption = Output.TABLE) -> None:
+    """Print every parameter of a pipeline: type, default, what `manifest` writes instead, unit, meaning."""
+    rows = [asdict(doc) for doc in parameter_docs(pipeline)]
+    if output is Output.TABLE:
+        for row in rows:
+            row["default"] = short_value(row["default"])
+            row["baseline"] = None if row["baseline"] is None else short_value(row["baseline"])
+    show_rows(rows, output, columns=_PARAMETER_COLUMNS)
 
 
 @app.command()

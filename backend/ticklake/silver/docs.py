@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
+from ticklake.silver.manifest import Certificate, Manifest
+from ticklake.silver.parameters import attributes_of, parameter_docs, short_value
 from ticklake.silver.pipeline import OUTPUTS, Parameters, Pipeline, columns_given, default_parameters
 from ticklake.silver.pipelines import PIPELINES, find_pipeline
 from ticklake.silver.stage import AnyStage, ColumnSpec
@@ -21,6 +23,8 @@ may choose others.
 A `key` names a row, a `feature` is known at `ts_event_ns`, a `label` is known later and feeds no feature, `info` is
 neither. Formulas, with their null rules, stand in the docstrings of the stage's file; where they come from a paper or
 book, it is named beside it.
+A manifest sets parameters as `parameters: {stage: {parameter: value}}`. One that is left out has its default; where
+`ticklake silver manifest` writes another value, that is the baseline. `ticklake silver parameters` prints them, too.
 """
 
 _CONT = "Cont, Kukanov, Stoikov (2014)"
@@ -39,7 +43,7 @@ _SOURCES: Final[Mapping[str, str]] = {
 
 def render_features() -> str:
     """The page as Markdown: what holds for all pipelines, then one part per pipeline."""
-    return "\n".join([_INTRO, *("\n".join(_pipeline(find_pipeline(name))) for name in PIPELINES)])
+    return "\n".join([_INTRO, *_manifest(), *("\n".join(_pipeline(find_pipeline(name))) for name in PIPELINES)])
 
 
 def _pipeline(pipeline: Pipeline) -> list[str]:
@@ -57,6 +61,7 @@ def _pipeline(pipeline: Pipeline) -> list[str]:
         "|---|---|---|",
     ]
     lines += [f"| {stage.name} | `{_file(stage)}` | {_SOURCES.get(stage.name, '')} |" for stage in pipeline.stages]
+    lines += ["", f"### {pipeline.name}: parameters", "", *_parameters(pipeline.name)]
     units = {frame: {spec.name: spec.unit for spec in specs.values()} for frame, specs in given.items()}
     for frame, file in OUTPUTS.items():
         rows = [row for stage in pipeline.stages for row in _rows(stage, frame, parameters, units)]
@@ -65,6 +70,27 @@ def _pipeline(pipeline: Pipeline) -> list[str]:
             lines += ["| column | type | unit | role | null | range | stage | meaning |"]
             lines += ["|---|---|---|---|---|---|---|---|", *rows]
     return [*lines, ""]
+
+
+def _manifest() -> list[str]:
+    """What a manifest says beside the parameters of its stages."""
+    told = attributes_of(Manifest)
+    rows = [f"| {name} | {meaning} |" for name, (_, meaning) in told.items()]
+    rows += [f"| certificate.{name} | {meaning} |" for name, (_, meaning) in attributes_of(Certificate).items()]
+    return ["## Manifest", "", "| field | meaning |", "|---|---|", *rows, ""]
+
+
+def _parameters(pipeline: str) -> list[str]:
+    rows = [
+        f"| {doc.stage} | {doc.parameter} | {doc.type} | {short_value(doc.default)} "
+        f"| {'' if doc.baseline is None else short_value(doc.baseline)} | {doc.unit} | {doc.meaning} |"
+        for doc in parameter_docs(pipeline)
+    ]
+    return [
+        "| stage | parameter | type | default | baseline | unit | meaning |",
+        "|---|---|---|---|---|---|---|",
+        *rows,
+    ]
 
 
 def _rows(stage: AnyStage, frame: str, parameters: Parameters, units: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -145,6 +146,14 @@ def test_inspect_shows_stages_or_rows(lake: Path) -> None:
     assert len(json.loads(shown)) == 2
     with pytest.raises(UsageError, match="no frame 'trades' there; choose one of events, episodes"):
         run(lake, "inspect", str(lake / "m.yaml"), day_text(1), "--show", "trades")
+
+
+def test_parameters_are_printed_and_a_pipeline_that_is_none_is_refused() -> None:
+    table = CliRunner().invoke(app, ["parameters"], catch_exceptions=False).stdout
+    assert re.search(r"compute_physics +tape_points +float >= 0 +0\.5 +10\.0 +points +how far from the level", table)
+    whole = json.loads(CliRunner().invoke(app, ["parameters", TARGET, "-o", "json"], catch_exceptions=False).stdout)
+    assert (whole[1]["stage"], whole[1]["parameter"], whole[1]["default"]) == ("move", "rows", 5)
+    assert isinstance(CliRunner().invoke(app, ["parameters", "nothing"]).exception, UsageError)
 
 
 def test_the_printed_manifest_can_be_built() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ticklake.silver.docs import render_features
+from ticklake.silver.parameters import parameter_docs
 from ticklake.silver.pipeline import default_parameters, output_columns
 from ticklake.silver.pipelines import PIPELINES, find_pipeline
 
@@ -27,6 +28,30 @@ def test_the_page_names_every_column_of_every_file(name: str) -> None:
     for file, specs in columns.items():
         part = render_features().split(f"\n### {name}: {file}\n")[1].split("\n#")[0]
         assert [row.split(" | ")[0] for row in part.splitlines()[3:] if row] == [f"| {spec.name}" for spec in specs]
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_parameter_is_told_with_its_meaning_and_every_number_with_its_unit(name: str) -> None:
+    docs = parameter_docs(name)
+    told = {(doc.stage, doc.parameter): doc for doc in docs}
+    every = default_parameters(find_pipeline(name))
+    assert list(told) == [(stage, field) for stage, own in every.items() for field in own.__struct_fields__]
+    assert not [key for key, doc in told.items() if not doc.meaning]
+    numbers = [doc for doc in docs if "int" in doc.type or "float" in doc.type]
+    assert not [doc.parameter for doc in numbers if not doc.unit]
+    part = render_features().split(f"\n### {name}: parameters\n")[1].split("\n#")[0]
+    rows = [row.split(" | ") for row in part.splitlines()[3:] if row]
+    assert [(row[0], row[1]) for row in rows] == [(f"| {stage}", parameter) for stage, parameter in told]
+
+
+def test_a_parameter_says_its_bounds_its_unit_and_what_the_baseline_sets_instead() -> None:
+    told = {(doc.stage, doc.parameter): doc for doc in parameter_docs("es_levels")}
+    tape, share = told["compute_physics", "tape_points"], told["load_bronze", "dominance_min"]
+    assert (tape.type, tape.default, tape.baseline, tape.unit) == ("float >= 0", 0.5, 10.0, "points")
+    assert (share.type, share.baseline, share.unit) == ("float >= 0, <= 1", None, "ratio"), "a minimum, no minutes"
+    assert told["label_outcomes", "horizons_min"].unit == "min"
+    assert told["build_ohlcv_2min", "atr_bars"].meaning == "bars of the average true range.", "told by its base class"
+    assert told["init_market_state", "settlement"].default == "16:00:00"
 
 
 def test_every_source_on_the_page_is_cited_where_its_formula_stands() -> None:

@@ -40,7 +40,7 @@ class BarrierParameters(StageParameters, frozen=True):
 
     Attributes:
         near_ticks: how far from the level's zone a resting order may be.
-        tick_size: points per tick.
+        tick_size (points): points per tick.
         changes_min: the depth now is compared with the depth so many minutes ago.
     """
 

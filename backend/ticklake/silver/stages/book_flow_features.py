@@ -29,12 +29,12 @@ class FlowParameters(StageParameters, frozen=True):
     """Windows that end at the instant, in seconds; each a multiple of the grid step.
 
     Attributes:
-        ofi_windows_s: of the order-flow imbalance.
-        trade_window_s: of trade imbalance and signed volume.
-        vwap_window_s: of the volume-weighted price.
-        volatility_window_s: of the realised volatility.
-        kyle_window_s: of Kyle's lambda.
-        kyle_steps_min: steps with signed volume that a slope needs.
+        ofi_windows_s: windows of the order-flow imbalance.
+        trade_window_s: window of trade imbalance and signed volume.
+        vwap_window_s: window of the volume-weighted price.
+        volatility_window_s: window of the realised volatility.
+        kyle_window_s: window of Kyle's lambda.
+        kyle_steps_min (steps): steps with signed volume that a slope needs.
     """
 
     ofi_windows_s: tuple[Annotated[int, msgspec.Meta(gt=0)], ...] = (5, 30, 120)

@@ -26,7 +26,7 @@ class GridParameters(StageParameters, frozen=True):
     """The grid.
 
     Attributes:
-        grid_ms: step.
+        grid_ms: step of the grid.
         max_age_s: a book not updated for longer than this is stale; a stale instant is no event.
         hours: `all` of the session, or only while the exchange is `open`.
     """

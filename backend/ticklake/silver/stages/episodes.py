@@ -38,7 +38,7 @@ class EpisodeParameters(StageParameters, frozen=True):
 
     Attributes:
         history_sessions: at most so many of the latest earlier sessions give the statistics.
-        clip: normalised values beyond +-clip are set to it.
+        clip (ratio): normalised values beyond +-clip are set to it.
     """
 
     history_sessions: Annotated[int, msgspec.Meta(gt=0)] = 60

@@ -36,7 +36,7 @@ class ForceParameters(StageParameters, frozen=True):
     Attributes:
         ofi_window_s: order flow and depth over this window; stage 8 must compute it.
         imbalance_contracts: what a tape imbalance of 1 weighs beside order flow.
-        tick_size: points per tick.
+        tick_size (points): points per tick.
         acceleration_min: window of stage 7 whose acceleration is the observed one.
     """
 

@@ -37,7 +37,7 @@ class GexParameters(StageParameters, frozen=True):
 
     Attributes:
         strike_points: distance from one listed strike to the next.
-        strikes: how many strikes on each side, one set of columns each, ascending.
+        strikes (strikes): how many strikes on each side, one set of columns each, ascending.
     """
 
     strike_points: Annotated[float, msgspec.Meta(gt=0)] = 5.0

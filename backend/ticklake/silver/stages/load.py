@@ -38,7 +38,7 @@ class LoadParameters(StageParameters, frozen=True):
 
     Attributes:
         book_bucket_ms: one book snapshot is kept of each bucket.
-        dominance_min: a front month with a smaller share of the volume makes the day a roll day.
+        dominance_min (ratio): a front month with a smaller share of the volume makes the day a roll day.
         first_trades_s: seconds of trading that choose the contract when nothing traded before the open.
     """
 

@@ -22,9 +22,9 @@ class OptionParameters(StageParameters, frozen=True):
     """What Black's formula does not find in a trade.
 
     Attributes:
-        rate: continuously compounded interest, per year.
-        volatility: of the future's log return, per square root of a year.
-        multiplier: dollars per index point of one contract.
+        rate (1/year): continuously compounded interest, per year.
+        volatility (1/year^0.5): of the future's log return, per square root of a year.
+        multiplier (dollars/point): dollars per index point of one contract.
         settlement: when options expire on their expiry date, by the clock in New York.
     """
 

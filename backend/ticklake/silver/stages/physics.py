@@ -30,18 +30,18 @@ class PhysicsParameters(StageParameters, frozen=True):
         tape_s: how long before t the tape is read.
         tape_points: how far from the level a trade may be.
         sweep_gap_ms: longest silence inside a sweep.
-        sweep_notional: dollars from which a run of trades counts as a sweep.
-        contract_multiplier: dollars per index point of one futures contract.
+        sweep_notional (dollars): dollars from which a run of trades counts as a sweep.
+        contract_multiplier (dollars/point): dollars per index point of one futures contract.
         barrier_s: how long before t the barrier is watched.
         barrier_ticks: how far behind the best defending price the barrier reaches; the feed shows ten levels.
-        tick_size: points per tick.
-        weak_depth: contracts below which a barrier is WEAK.
+        tick_size (points): points per tick.
+        weak_depth (contracts): contracts below which a barrier is WEAK.
         thin_ratio: share of its mean depth up to which a barrier is THIN.
         wall_ratio: multiple of its mean depth from which a barrier is a WALL.
-        absorbed: contracts filled from which a barrier that did not shrink is ABSORBING.
-        depth_change: contracts of change from which a barrier is DRAINING or BUILDING.
+        absorbed (contracts): contracts filled from which a barrier that did not shrink is ABSORBING.
+        depth_change (contracts): contracts of change from which a barrier is DRAINING or BUILDING.
         fuel_points: how far from the level a strike may be.
-        fuel_gamma_min: dealer gamma, dollars per point squared, beyond which its effect is not NEUTRAL.
+        fuel_gamma_min (dollars/point^2): dealer gamma beyond which its effect is not NEUTRAL.
     """
 
     tape_s: Annotated[int, msgspec.Meta(ge=1)] = 60

@@ -20,7 +20,7 @@ class RthParameters(StageParameters, frozen=True):
     Attributes:
         rth_start: first wall time kept, HH:MM.
         rth_end: first wall time no longer kept, HH:MM.
-        timezone: of both times.
+        timezone: in which both times are told, an IANA name.
     """
 
     rth_start: str = "09:30"

@@ -27,7 +27,7 @@ class ZoneParameters(StageParameters, frozen=True):
     """How wide a zone is.
 
     Attributes:
-        zone_points: smallest half width.
+        zone_points: smallest half width of a zone.
         zone_atr: half width in average true ranges of one-minute bars, where that is wider.
         outside_s: the price comes from outside when it was in no part of the zone for so long; 0: since the trade
             before. Without it, every bounce between bid and ask at the edge of a zone would be an event.
