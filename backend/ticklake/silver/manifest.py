@@ -41,9 +41,9 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         cuts: how many cut times; 0 for no certificate.
         seed: which of all times.
-        density: share of the rows of a session that a rebuild sees; 1 for every row, which takes about as long as
-            building each session anew for each of its cuts, and the memory of two sessions. None: as few as keep the
-            certificate below half the time of a build, see `causality.density_for`.
+        density: share of the rows of a session that a rebuild sees. 1 for every row: about as long as building a
+            session anew for each cut, and the memory of two sessions a process. Left out: as few as keep the
+            certificate below half the time of a build.
     """
 
     cuts: int = 20
