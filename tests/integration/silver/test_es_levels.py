@@ -97,11 +97,11 @@ def test_an_output_has_the_declared_columns_and_no_other(made: dict[str, pl.Data
 
 @pytest.mark.parametrize("frame", ["events", "state", "episodes"])
 def test_values_keep_to_their_declaration(made: dict[str, pl.DataFrame], frame: str) -> None:
-    wrong = {spec.name for spec in GIVEN[frame].values() if _breaks(made[frame][spec.name], spec)}
+    wrong = {spec.name for spec in GIVEN[frame].values() if breaks(made[frame][spec.name], spec)}
     assert wrong == set()
 
 
-def _breaks(values: pl.Series, spec: ColumnSpec) -> bool:
+def breaks(values: pl.Series, spec: ColumnSpec) -> bool:
     if not spec.null and values.has_nulls():
         return True
     if not values.dtype.is_numeric():
