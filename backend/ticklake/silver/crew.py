@@ -13,7 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from types import ModuleType
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -196,7 +197,9 @@ class _Pool:
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
             spawn = get_context("spawn")
-            self._executor = ProcessPoolExecutor(self.width, spawn, initializer=self._prepare)
+            self._executor = ProcessPoolExecutor(
+                self.width, spawn, initializer=_begin_to_work, initargs=(self._prepare,)
+            )
         return self._executor
 
     def kill(self) -> None:
@@ -210,6 +213,24 @@ class _Pool:
         if self._executor is not None:
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
+
+
+def _begin_to_work(prepare: Callable[[], None] | None) -> None:
+    """The first thing that a worker does."""
+    Thread(target=_end_with_the_builder, daemon=True).start()
+    if prepare is not None:
+        prepare()
+
+
+def _end_with_the_builder() -> None:
+    """End this worker when the process that started it is gone.
+
+    One that was killed tells nobody, and the worker would wait for the next task for ever, with all its memory.
+    """
+    builder = parent_process()
+    if builder is not None:
+        builder.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from ticklake.silver.crew import Crew, hire, workers_for
 from ticklake.silver.manifest import dump_manifest
 from ticklake.silver.task import Task, Unit
 
-REPOSITORY = Path(__file__).parents[3]
+PATH = os.pathsep.join(sys.path)  # children run this code, wherever ticklake is installed
 GIB = 1 << 30
 MUCH = GIB
 MEMORY = "_RJEM_MALLOC_CONF"
@@ -242,29 +243,59 @@ def test_a_task_that_always_kills_its_process_ends_the_build(tmp_path: Path) -> 
         outcomes(crew, [Probe("a", 1), Probe(str(tmp_path / "never"), unit=dies)])
 
 
+@contextmanager
+def slow_build(root: Path, days: int) -> Iterator[subprocess.Popen[str]]:
+    """`ticklake silver build --workers 2` of so many dates, alone in its process group."""
+    toy_lake(root, days)
+    manifest = toy_manifest(pipeline="tests.integration.silver.fragile:SLOW")
+    (root / "m.yaml").write_text(dump_manifest(manifest))
+    command = [sys.executable, "-m", "ticklake", "silver", "build", str(root / "m.yaml"), "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": PATH, "TICKLAKE_DATA_ROOT": str(root)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:
+        yield build
+
+
+def workers_when(when: str, build: subprocess.Popen[str], root: Path) -> list[psutil.Process]:
+    """The two workers of a build, in the middle of their imports or when the first date is built."""
+    until_s = time.monotonic() + 40
+    while len(workers_of(build.pid)) < 2 or (when == "dates are built" and not built_dates(root)):
+        assert time.monotonic() < until_s
+        assert build.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.1 * (when == "workers start"))
+    return workers_of(build.pid)
+
+
+def built_dates(root: Path) -> list[Path]:
+    return list((root / "silver/features/v1").glob("date=*"))
+
+
 @pytest.mark.parametrize("when", ["workers start", "dates are built"])
 def test_an_interrupt_from_the_keyboard_ends_a_build_and_its_workers_at_once(tmp_path: Path, when: str) -> None:
-    toy_lake(tmp_path, 40)
-    manifest = toy_manifest(pipeline="tests.integration.silver.fragile:SLOW")
-    (tmp_path / "m.yaml").write_text(dump_manifest(manifest))
-    command = [sys.executable, "-m", "ticklake", "silver", "build", str(tmp_path / "m.yaml"), "--workers", "2"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TICKLAKE_DATA_ROOT": str(tmp_path)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:
-        until_s = time.monotonic() + 40
-        built = tmp_path / "silver/features/v1"
-        while len(workers_of(build.pid)) < 2 or (when == "dates are built" and not list(built.glob("date=*"))):
-            assert time.monotonic() < until_s
-            assert build.poll() is None
-            time.sleep(0.01)
-        time.sleep(0.1 * (when == "workers start"))  # in the middle of their imports
-        workers = workers_of(build.pid)
+    with slow_build(tmp_path, 40) as build:
+        workers = workers_when(when, build, tmp_path)
         os.killpg(build.pid, signal.SIGINT)  # as a terminal does: to all of them
         _, told = build.communicate(timeout=40)
     assert build.returncode == 130
     assert told.strip().endswith("interrupted")
     assert "Traceback" not in told
     assert psutil.wait_procs(workers, timeout=10)[1] == []
-    assert len(list(built.glob("date=*"))) < 40, "nobody waits for the rest"
+    assert len(built_dates(tmp_path)) < 40, "nobody waits for the rest"
+
+
+@pytest.mark.parametrize("when", ["workers start", "dates are built"])
+def test_workers_of_a_killed_build_end_by_themselves(tmp_path: Path, when: str) -> None:
+    with slow_build(tmp_path, 10) as build:
+        workers = workers_when(when, build, tmp_path)
+        build.kill()
+    until_s = time.monotonic() + 40
+    while left := [worker for worker in workers if is_alive(worker)]:
+        if time.monotonic() > until_s:
+            for worker in left:
+                worker.kill()
+            pytest.fail(f"{left} still wait for tasks of a builder that is gone")
+        time.sleep(0.01)
+    assert len(built_dates(tmp_path)) < 10
 
 
 BUILD = """
@@ -281,9 +312,7 @@ print(result.status, *(name for name in ("pandas", "pydantic", "duckdb") if name
 def test_a_build_imports_neither_pandas_nor_the_settings_when_it_is_told_everything(tmp_path: Path) -> None:
     toy_lake(tmp_path, 1)
     command = [sys.executable, "-c", BUILD, str(tmp_path)]
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": PATH}, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["complete"]
 
 
@@ -304,7 +333,7 @@ def test_a_script_that_builds_needs_no_guard_and_runs_once(tmp_path: Path) -> No
     toy_lake(tmp_path, 1)
     script = tmp_path / "mine.py"
     script.write_text(UNGUARDED)
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": PATH}
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path)], env=environment, capture_output=True, text=True, check=False
     )
