@@ -7,29 +7,32 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import date, time
+from datetime import date
 from pathlib import Path
 
-import msgspec
 import pytest
-from tests.integration.silver.market_lake import add_session
 from tests.integration.silver.test_engine_build import causes, sums
+from tests.integration.silver.thin_market import (
+    DAYS,
+    MONDAY,
+    SHORT,
+    THURSDAY,
+    TUESDAY,
+    WEDNESDAY,
+    flow,
+    lay_thin_market,
+    levels,
+    play,
+)
 from tests.integration.small_lake import SmallLake
 from typer.testing import CliRunner
 
 from ticklake.cli.gold import app
 from ticklake.readers.gold import GoldReader
-from ticklake.silver.baselines import baseline_manifest
 from ticklake.silver.builder import SilverFeatureBuilder
-from ticklake.silver.manifest import Certificate, Manifest, dump_manifest
+from ticklake.silver.manifest import dump_manifest
 from ticklake.silver.record import VersionStatus
-from ticklake.testing.market import MarketSimulator
 
-REPOSITORY = Path(__file__).parents[3]
-EARLIER = (date(2025, 5, 28), date(2025, 5, 29), date(2025, 5, 30))
-"""Sessions that only warm up: many trades, no book."""
-
-MONDAY, TUESDAY, WEDNESDAY, THURSDAY = DAYS = tuple(date(2025, 6, day) for day in (2, 3, 4, 5))
 VERSIONS = ("levels", "flow")
 BUILD = """
 import sys
@@ -43,30 +46,6 @@ if __name__ == "__main__":
         result = SilverFeatureBuilder(root).build_feature_set(manifest, days, workers=int(workers))
         assert (result.status, result.certificate_passed) == ("complete", True), result.errors
 """
-
-
-SHORT = Certificate(cuts=4)
-
-
-def levels() -> Manifest:
-    return msgspec.structs.replace(baseline_manifest("es_levels", "levels"), certificate=SHORT)
-
-
-def flow() -> Manifest:
-    """book_flow on the future, every second."""
-    base = baseline_manifest("book_flow", "flow")
-    return msgspec.structs.replace(
-        base,
-        symbol="ES",
-        calendar="us_index_futures",
-        tables={"bronze_trades": "futures.trades", "bronze_book": "futures.mbp10"},
-        parameters=base.parameters | {"load_flow": {**base.parameters["load_flow"], "has_venue": False}},
-        certificate=SHORT,
-    )
-
-
-def play(lake: SmallLake, day: date) -> None:
-    add_session(lake, day, seed=day.day, scale=0.02, begin=time(9, 15), end=time(10, 15))
 
 
 def build(
@@ -92,12 +71,7 @@ def all_sums(root: Path) -> dict[str, dict[str, str]]:
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> SmallLake:
     """Trades of the week before; then sessions of Monday, Tuesday and Thursday, built by one worker."""
-    lake = SmallLake(tmp_path_factory.mktemp("market"))
-    for day in EARLIER:
-        trades = MarketSimulator(day.day, day).trades_frame(3_000).rename({"symbol": "contract"})
-        lake.add("futures.trades", trades.to_dicts())
-    for day in (MONDAY, TUESDAY, THURSDAY):
-        play(lake, day)
+    lake = lay_thin_market(tmp_path_factory.mktemp("market"), (MONDAY, TUESDAY, THURSDAY))
     build(lake.root, (MONDAY, TUESDAY, THURSDAY), 1)
     return lake
 
@@ -110,14 +84,14 @@ def copy_of(lake: SmallLake, root: Path) -> Path:
 
 def test_four_workers_in_another_order_and_time_zone_write_the_same_bytes(lake: SmallLake, tmp_path: Path) -> None:
     root = copy_of(lake, tmp_path)
-    build(root, (THURSDAY,), 1, ("levels",), TZ="Asia/Tokyo")
+    build(root, (THURSDAY,), 1, TZ="Asia/Tokyo")
     build(root, (TUESDAY, THURSDAY, MONDAY), 4, TZ="Pacific/Auckland", PYTHONHASHSEED="7")
-    assert all_sums(root) == all_sums(lake.root)
-    assert {name for name in sums(root, "levels") if name.startswith("date=")} == {
-        f"date={day}/{table}.parquet"
-        for day in (MONDAY, TUESDAY, THURSDAY)
-        for table in ("signals", "state", "episodes")
-    }
+    found = all_sums(root)
+    assert found == all_sums(lake.root)
+    for version, tables in (("levels", ("signals", "state", "episodes")), ("flow", ("signals",))):
+        assert {name for name in found[version] if name.startswith("date=")} == {
+            f"date={day}/{table}.parquet" for day in (MONDAY, TUESDAY, THURSDAY) for table in tables
+        }
 
 
 def test_a_date_in_between_is_built_with_what_depends_on_it_then_promoted(lake: SmallLake, tmp_path: Path) -> None:
