@@ -21,6 +21,7 @@ LONGEST_FIRST = (
     "crash/test_kill_random.py",
     "crash/test_silver_kill.py",
     "crash/test_gold_kill.py",
+    "crash/test_silver_kill_levels.py",
     "e2e/test_real_data.py",
     "architecture/test_docs.py",
     "crash/test_disk_errors.py",

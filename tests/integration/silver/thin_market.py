@@ -22,9 +22,9 @@ MONDAY, TUESDAY, WEDNESDAY, THURSDAY = DAYS = tuple(date(2025, 6, day) for day i
 SHORT: Final = Certificate(cuts=4)
 
 
-def levels() -> Manifest:
+def levels(certificate: Certificate = SHORT) -> Manifest:
     """es_levels as shipped, version `levels`, with a short certificate."""
-    return msgspec.structs.replace(baseline_manifest("es_levels", "levels"), certificate=SHORT)
+    return msgspec.structs.replace(baseline_manifest("es_levels", "levels"), certificate=certificate)
 
 
 def flow() -> Manifest:
