@@ -19,6 +19,8 @@ WALKS = 400
 STEPS = 600  # one a second: beyond the longest horizon
 GAP_NS = 3_600 * NS  # between two walks
 TICK, ATR = 0.25, 2.5
+HORIZONS_MIN = LabelParameters().horizons_min
+LEVEL = 0.01
 
 
 def walks(seed: int, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
@@ -29,13 +31,24 @@ def walks(seed: int, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
     return times, 6_000 + TICK * ticks
 
 
-def outcomes(seed: int, points_from_level: float, *, steps: int = STEPS, walk_alone: bool = False) -> pl.DataFrame:
+def outcomes(
+    seed: int, points_from_level: float, *, steps: int = STEPS, walk_alone: bool = False, entry_off: float = 0.0
+) -> pl.DataFrame:
+    """Labels of 400 walks from the entry on, so many points before a level.
+
+    Args:
+        seed: of the walks.
+        points_from_level: from the entry to the level, in the direction of travel.
+        steps: how long each walk is, s.
+        walk_alone: no walk follows, so that the trades end with it.
+        entry_off: the events say that they began so many points further on than the walks do.
+    """
     times, prices = walks(seed, steps)
     direction = np.tile([1, -1], WALKS // 2)
     events = pl.DataFrame(
         {
             "ts_event_ns": GAP_NS * np.arange(1, WALKS + 1),
-            "entry_price": np.full(WALKS, 6_000.0),
+            "entry_price": 6_000.0 + direction * entry_off,
             "level_price": 6_000.0 + direction * points_from_level,
             "direction": direction.astype(np.int8),
             "atr": np.full(WALKS, ATR),
@@ -83,27 +96,59 @@ def found_by_stage_5(seed: int, zone_points: float) -> pl.DataFrame:
 def binomial_p(successes: int, tries: int) -> float:
     """Exact two-sided p-value against even chances."""
     tail = max(successes, tries - successes)
-    return min(1.0, 2 * sum(comb(tries, k) for k in range(tail, tries + 1)) / 2**tries)
+    term, total = comb(tries, tail), 0
+    for k in range(tail, tries + 1):
+        total += term
+        term = term * (tries - k) // (k + 1)
+    return min(1.0, 2 * total / 2**tries)
+
+
+def tally(labels: pl.DataFrame, horizon_min: int) -> tuple[int, int]:
+    """How many broke, and how many broke or were rejected."""
+    found = labels[f"outcome_{horizon_min}min"].to_list()
+    assert "NO_DATA" not in found
+    return found.count("BREAK"), found.count("BREAK") + found.count("REJECT")
+
+
+def check_even(tallies: list[tuple[int, int]], family: int) -> None:
+    """No sample is uneven beyond chance, nor are all together, which would show a bias of one sample's noise.
+
+    Of all the p-values of a test, `family` times as many as there are samples, the smallest falls below LEVEL / their
+    number with a probability of at most LEVEL (Bonferroni), however they hang together.
+    """
+    smallest = min(binomial_p(*each) for each in tallies)
+    assert smallest > LEVEL / (family * len(tallies))
+    assert together(tallies) > LEVEL / family
+
+
+def together(tallies: list[tuple[int, int]]) -> float:
+    """The p-value of all samples as one."""
+    return binomial_p(sum(breaks for breaks, _ in tallies), sum(tries for _, tries in tallies))
 
 
 @pytest.mark.parametrize("points_from_level", [0.0, 2.0, 4.0])
-@pytest.mark.parametrize("horizon_min", [2, 4, 8])
-def test_break_and_reject_are_symmetric(points_from_level: float, horizon_min: int) -> None:
-    found = outcomes(1, points_from_level)[f"outcome_{horizon_min}min"].to_list()
-    breaks, rejects = found.count("BREAK"), found.count("REJECT")
-    assert breaks + rejects > WALKS // 10
-    assert binomial_p(breaks, breaks + rejects) > 0.01
-    assert "NO_DATA" not in found
+def test_break_and_reject_are_symmetric(points_from_level: float) -> None:
+    """Twenty samples of 400 walks, others for each distance."""
+    samples = [outcomes(100 * seed + int(points_from_level), points_from_level) for seed in range(20)]
+    for horizon_min in HORIZONS_MIN:
+        tallies = [tally(labels, horizon_min) for labels in samples]
+        assert min(tries for _, tries in tallies) > WALKS // 10
+        check_even(tallies, family=3 * len(HORIZONS_MIN))
 
 
 @pytest.mark.parametrize("zone_points", [1.0, 3.0, 5.0])
 def test_entries_found_at_the_edge_of_a_zone_are_symmetric_too(zone_points: float) -> None:
-    rows = found_by_stage_5(4, zone_points)
-    assert set((rows["entry_price"] - rows["level_price"]).abs()) == {zone_points}
-    found = rows["outcome_8min"].to_list()
-    breaks, rejects = found.count("BREAK"), found.count("REJECT")
-    assert breaks + rejects > WALKS // 2
-    assert binomial_p(breaks, breaks + rejects) > 0.01
+    samples = [found_by_stage_5(100 * seed + int(zone_points), zone_points) for seed in range(5)]
+    for rows in samples:
+        assert set((rows["entry_price"] - rows["level_price"]).abs()) == {zone_points}
+    tallies = [tally(labels, 8) for labels in samples]
+    assert min(tries for _, tries in tallies) > WALKS // 2
+    check_even(tallies, family=3)
+
+
+def test_an_entry_a_tick_off_shows_in_all_samples_together() -> None:
+    tallies = [tally(outcomes(seed, 2.0, entry_off=TICK), 8) for seed in range(20)]
+    assert together(tallies) < 1e-9
 
 
 def test_the_label_does_not_know_the_level() -> None:
