@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import product
 from math import comb
 
 import numpy as np
@@ -20,6 +21,7 @@ STEPS = 600  # one a second: beyond the longest horizon
 GAP_NS = 3_600 * NS  # between two walks
 TICK, ATR = 0.25, 2.5
 HORIZONS_MIN = LabelParameters().horizons_min
+DIRECTIONS = (1, -1)
 LEVEL = 0.01
 
 
@@ -103,9 +105,9 @@ def binomial_p(successes: int, tries: int) -> float:
     return min(1.0, 2 * total / 2**tries)
 
 
-def tally(labels: pl.DataFrame, horizon_min: int) -> tuple[int, int]:
-    """How many broke, and how many broke or were rejected."""
-    found = labels[f"outcome_{horizon_min}min"].to_list()
+def tally(labels: pl.DataFrame, horizon_min: int, direction: int) -> tuple[int, int]:
+    """Of the events of one direction: how many broke, and how many broke or were rejected."""
+    found = labels.filter(pl.col("direction") == direction)[f"outcome_{horizon_min}min"].to_list()
     assert "NO_DATA" not in found
     return found.count("BREAK"), found.count("BREAK") + found.count("REJECT")
 
@@ -128,12 +130,12 @@ def together(tallies: list[tuple[int, int]]) -> float:
 
 @pytest.mark.parametrize("points_from_level", [0.0, 2.0, 4.0])
 def test_break_and_reject_are_symmetric(points_from_level: float) -> None:
-    """Twenty samples of 400 walks, others for each distance."""
+    """Twenty samples of 400 walks, others for each distance; up and down apart, lest one evens out the other."""
     samples = [outcomes(100 * seed + int(points_from_level), points_from_level) for seed in range(20)]
-    for horizon_min in HORIZONS_MIN:
-        tallies = [tally(labels, horizon_min) for labels in samples]
-        assert min(tries for _, tries in tallies) > WALKS // 10
-        check_even(tallies, family=3 * len(HORIZONS_MIN))
+    for horizon_min, direction in product(HORIZONS_MIN, DIRECTIONS):
+        tallies = [tally(labels, horizon_min, direction) for labels in samples]
+        assert min(tries for _, tries in tallies) > WALKS // 20
+        check_even(tallies, family=3 * len(HORIZONS_MIN) * len(DIRECTIONS))
 
 
 @pytest.mark.parametrize("zone_points", [1.0, 3.0, 5.0])
@@ -141,14 +143,16 @@ def test_entries_found_at_the_edge_of_a_zone_are_symmetric_too(zone_points: floa
     samples = [found_by_stage_5(100 * seed + int(zone_points), zone_points) for seed in range(5)]
     for rows in samples:
         assert set((rows["entry_price"] - rows["level_price"]).abs()) == {zone_points}
-    tallies = [tally(labels, 8) for labels in samples]
-    assert min(tries for _, tries in tallies) > WALKS // 2
-    check_even(tallies, family=3)
+    for direction in DIRECTIONS:
+        tallies = [tally(labels, 8, direction) for labels in samples]
+        assert min(tries for _, tries in tallies) > WALKS // 4
+        check_even(tallies, family=3 * len(DIRECTIONS))
 
 
 def test_an_entry_a_tick_off_shows_in_all_samples_together() -> None:
-    tallies = [tally(outcomes(seed, 2.0, entry_off=TICK), 8) for seed in range(20)]
-    assert together(tallies) < 1e-9
+    samples = [outcomes(seed, 2.0, entry_off=TICK) for seed in range(20)]
+    for direction in DIRECTIONS:
+        assert together([tally(labels, 8, direction) for labels in samples]) < 1e-4
 
 
 def test_the_label_does_not_know_the_level() -> None:
