@@ -76,6 +76,35 @@ def test_flows_count_known_actions_on_the_defending_side():
     assert found["barrier_replenishment"] == [2.3, 2.0]
 
 
+def test_a_flow_counts_where_the_barrier_stood_when_it_happened_not_where_it_ends():
+    rows = book(
+        (5, [(95.0, 10.0)], [(95.25, 10.0)]),
+        (100, [(99.0, 10.0)], [(99.25, 10.0)]),  # four points up: the asks in reach were 95.25 to 97.25, now to 101.25
+        (200, [(93.0, 10.0)], [(93.25, 10.0)]),  # six down: to 95.25
+    )
+    flows = actions(
+        (80, "A", "A", 97.25, 1),  # in reach then, two points too far at the end
+        (81, "A", "A", 95.25, 2),  # in reach then and at the end
+        (82, "A", "A", 97.5, 100),  # never in reach
+        (83, "C", "B", 93.0, 4),  # bids in reach: from 93.0 on
+        (99.999, "C", "A", 101.25, 100),  # not yet in reach
+        (100, "C", "A", 101.25, 8),  # of the instant of the row, which goes first
+        (150, "A", "A", 97.5, 16),  # out of reach before, in reach now
+        (151, "C", "B", 93.0, 100),  # the best bid at the end; far below 97.0, the last in reach at 99.0
+        (152, "T", "A", 97.0, 32),  # a seller takes bids at 97.0
+        (250, "A", "A", 97.25, 100),  # as at 80 s, but price has left
+        (251, "F", "A", 95.25, 64),
+        (252, "C", "B", 91.0, 128),
+    )
+
+    found = barrier(events({"second": 300, "direction": 1}, {"second": 300, "direction": -1}), rows, flows)
+
+    assert found["barrier_added"] == [1.0 + 2.0 + 16.0, 0.0]
+    assert found["barrier_canceled"] == [8.0, 4.0 + 128.0]
+    assert found["barrier_filled"] == [64.0, 32.0]
+    assert found["barrier_replenishment"] == [19.0 / 72.0, 0.0]
+
+
 def test_a_feed_without_actions_does_not_say_zero():
     found = barrier(events({"second": 10}), book((5, BIDS, ASKS)), actions())
 
