@@ -14,7 +14,6 @@ from tests.integration.small_lake import SmallLake
 
 from ticklake.silver.builder import SilverFeatureBuilder
 
-REPOSITORY = Path(__file__).parents[3]
 DAYS = 5
 BUILD = """
 import sys
@@ -32,7 +31,7 @@ def build_elsewhere(root: Path, workers: int, **environment: str) -> None:
     script.write_text(BUILD)
     subprocess.run(
         [sys.executable, str(script), str(root), str(workers)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         check=True,
         timeout=200,
     )
