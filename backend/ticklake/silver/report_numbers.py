@@ -15,6 +15,7 @@ PSI_SHARE_MIN: Final = 1e-4
 WORDS_MAX: Final = 12
 _TAIL: Final = 0.01
 _MISSING: Final = "(missing)"
+_OTHERS: Final = "(others)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Histogram:
     """Shares of a column's known values.
 
     Attributes:
-        labels: of the bins: words, or the lower edges as text.
+        words: of the bins; () for numbers, whose bins are equally wide.
         shares: of each bin; they sum to 1, or all are 0 when no value is known.
         parent_shares: the same of the parent version; () without one.
         low: left end of the axis; NaN for words.
@@ -31,7 +32,7 @@ class Histogram:
         missing: share of nulls and NaN.
     """
 
-    labels: tuple[str, ...]
+    words: tuple[str, ...]
     shares: tuple[float, ...]
     parent_shares: tuple[float, ...]
     low: float
@@ -46,27 +47,23 @@ def missing_share(values: pl.Series) -> float:
 
 
 def histogram(values: pl.Series, parent: pl.Series | None = None) -> Histogram:
-    """24 equal bins between the 1 % and the 99 % quantile; for words and flags one bin per value, the 12 commonest.
+    """24 equal bins between the 1 % and the 99 % quantile; for words and flags one bin per value, at most 12 bins.
 
     Args:
         values: the column.
-        parent: the same column of the parent version, counted into the same bins.
+        parent: the same column of the parent version: the bins reach over both, the words are those of both.
     """
     known, before = _known(values), None if parent is None else _known(parent)
-    if not known.dtype.is_numeric():
-        counts = known.cast(pl.String).alias("word").value_counts().sort("count", "word", descending=[True, False])
-        words = counts["word"].head(WORDS_MAX).to_list()
-        shares = _word_shares(known, words)
-        parent_shares = () if before is None else _word_shares(before, words)
-        nan = float("nan")
-        return Histogram(tuple(words), shares, parent_shares, nan, nan, nan, missing_share(values))
+    if not known.dtype.is_numeric() or (before is not None and not before.dtype.is_numeric()):
+        return _word_histogram(known, before, missing_share(values))
     finite = _finite(known)
-    low, high = _ends(finite)
+    finite_before = None if before is None else _finite(before)
+    low, high = _ends(finite) if finite_before is None else _ends(finite, finite_before)
     edges = np.linspace(low, high, BINS + 1)
     return Histogram(
-        tuple(f"{edge:.4g}" for edge in edges[:-1]),
+        (),
         _binned(finite, edges),
-        () if before is None else _binned(_finite(before), edges),
+        () if finite_before is None else _binned(finite_before, edges),
         low,
         high,
         float(np.median(finite)) if finite.size else float("nan"),
@@ -118,10 +115,11 @@ def _finite(known: pl.Series) -> np.ndarray:
     return np.asarray(numbers[np.isfinite(numbers)])
 
 
-def _ends(numbers: np.ndarray) -> tuple[float, float]:
-    if not numbers.size:
+def _ends(*columns: np.ndarray) -> tuple[float, float]:
+    quantiles = [np.quantile(numbers, [_TAIL, 1 - _TAIL]) for numbers in columns if numbers.size]
+    if not quantiles:
         return 0.0, 1.0
-    low, high = (float(end) for end in np.quantile(numbers, [_TAIL, 1 - _TAIL]))
+    low, high = (float(end) for end in (min(ends[0] for ends in quantiles), max(ends[1] for ends in quantiles)))
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
@@ -130,9 +128,34 @@ def _binned(numbers: np.ndarray, edges: np.ndarray) -> tuple[float, ...]:
     return tuple(float(share) for share in counts / max(numbers.size, 1))
 
 
-def _word_shares(known: pl.Series, words: Sequence[str]) -> tuple[float, ...]:
+def _word_histogram(known: pl.Series, before: pl.Series | None, missing: float) -> Histogram:
+    """The commonest words first, then those that only the parent has; what is beyond the last bin together in it."""
     texts = known.cast(pl.String)
-    return tuple(float((texts == word).sum()) / max(len(texts), 1) for word in words)
+    old = None if before is None else before.cast(pl.String)
+    words = list(dict.fromkeys([*_ranked(texts), *(_ranked(old) if old is not None else [])]))
+    shown = words if len(words) <= WORDS_MAX else words[: WORDS_MAX - 1]
+    others = [_OTHERS] if len(words) > WORDS_MAX else []
+    nan = float("nan")
+    return Histogram(
+        (*shown, *others),
+        _word_shares(texts, shown, others),
+        () if old is None else _word_shares(old, shown, others),
+        nan,
+        nan,
+        nan,
+        missing,
+    )
+
+
+def _ranked(texts: pl.Series) -> list[str]:
+    counts = texts.alias("word").value_counts().sort("count", "word", descending=[True, False])
+    return counts["word"].to_list()
+
+
+def _word_shares(texts: pl.Series, words: Sequence[str], others: Sequence[str]) -> tuple[float, ...]:
+    total = max(len(texts), 1)
+    shares = [float((texts == word).sum()) / total for word in words]
+    return (*shares, *(float(texts.is_in(list(words)).not_().sum()) / total for _ in others))
 
 
 def _decile_counts(values: pl.Series, edges: np.ndarray) -> np.ndarray:

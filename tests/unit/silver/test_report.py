@@ -8,15 +8,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.unit.silver.small_market import market_of, session, simulate
+from tests.unit.silver.small_version import add_date, fail, lay_down, lay_down_empty, rows
 
 from ticklake.base.errors import CorruptError, NoDataError
-from ticklake.silver.causality import certify
-from ticklake.silver.checks import check_date, sum_up
 from ticklake.silver.folder import VersionFolder
-from ticklake.silver.frames import Frames
-from ticklake.silver.manifest import Built, Manifest, column_entries, dump_manifest
-from ticklake.silver.record import DateRecord, DateStatus, VersionState, VersionStatus
 from ticklake.silver.report import write_report
 from ticklake.silver.report_numbers import (
     PSI_BINS,
@@ -26,61 +21,6 @@ from ticklake.silver.report_numbers import (
     missing_share,
     population_stability,
 )
-from ticklake.silver.stage import ColumnSpec, Role
-from ticklake.silver.validation import Validation, write_validation
-
-COLUMNS = (
-    ColumnSpec("event_id", pl.String(), "", Role.KEY, "", null=False),
-    ColumnSpec("ts_event_ns", pl.Int64(), "ns", Role.KEY, "", null=False),
-    ColumnSpec("near_depth", pl.Float64(), "contracts", Role.FEATURE, ""),
-    ColumnSpec("fuel_effect", pl.String(), "", Role.FEATURE, ""),
-    ColumnSpec("outcome_2min", pl.String(), "", Role.LABEL, ""),
-    ColumnSpec("favorable_2min", pl.Float64(), "points", Role.LABEL, ""),
-)
-
-
-def rows(count: int, scale: float = 1.0) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "event_id": [f"e{row}" for row in range(count)],
-            "ts_event_ns": list(range(count)),
-            "near_depth": [None if row % 5 == 0 else row * scale for row in range(count)],
-            "fuel_effect": [["AMPLIFY", "<b>DAMPEN"][row % 2] for row in range(count)],
-            "outcome_2min": [["BREAK", "REJECT", "CHOP"][row % 3] for row in range(count)],
-            "favorable_2min": [float(row % 7) for row in range(count)],
-        }
-    )
-
-
-def honest(inputs: Frames) -> Frames:
-    return {"events": market_of(inputs).events.lazy()}
-
-
-def leaking(inputs: Frames) -> Frames:
-    return {"events": market_of(inputs).events.with_columns(pl.col("price").mean()).lazy()}
-
-
-def lay_down(root: Path, version: str, *, parent: str | None = None, scale: float = 1.0, leak: bool = False) -> None:
-    """A version with two built dates and a closed one."""
-    folder = VersionFolder(root, version)
-    frames = {"2026-11-19": rows(60, scale), "2026-11-20": rows(90, scale)}
-    for date, frame in frames.items():
-        folder.date_path(date).mkdir(parents=True)
-        frame.write_parquet(folder.data_path(date, "signals.parquet"))
-        folder.publish(DateRecord(date, DateStatus.BUILT, rows=frame.height), {})
-        folder.date_path(date).mkdir(exist_ok=True)
-        frame.write_parquet(folder.data_path(date, "signals.parquet"))
-    folder.publish(DateRecord("2026-11-21", DateStatus.CLOSED, "no session <i>on that day"), {})
-    checks = sum_up([check_date(frame.lazy(), COLUMNS, date=date) for date, frame in frames.items()], COLUMNS)
-    certificate = certify(leaking if leak else honest, simulate(), session(), features=["price"], cuts=4)
-    write_validation(folder.validation_path, Validation(tuple(checks), certificate))
-    built = Built("1", "c" * 64, "m" * 64, "s" * 64, {}, {}, {}, [], certificate_passed=not leak)
-    manifest = Manifest(
-        version, "es_levels", description="Levels & more", parent=parent,
-        columns=column_entries({"signals": COLUMNS}), built=built,
-    )  # fmt: skip
-    folder.manifest_path.write_text(dump_manifest(manifest))
-    folder.write_state(VersionState(VersionStatus.COMPLETE, dates=3, rows=150))
 
 
 def body(path: Path) -> str:
@@ -97,11 +37,21 @@ def test_a_report_has_every_picture_and_nothing_from_elsewhere(tmp_path):
     for name in ("coverage", "causality", "checks", "balance", "missing", "drift"):
         assert f'id="{name}"' in page
     assert page.count('<div class="card">') == 3
-    assert page.count("<svg ") == page.count("<path d=") == 3
-    assert "knows nothing later" in page
+    assert page.count("Histogram of ") == page.count('<path d="M0.0') == 3
+    assert "causality certificate passed" in page
+    assert "Depth &lt;near&gt; the level." in page
     assert "1 of 2 features above 0.25" in page
     assert not re.findall(r'(?:src|href)="?(?!#)', page)
     assert "Plotly" in path.read_text().split("</head>")[0]
+
+
+def test_drift_names_what_differs_from_the_parent(tmp_path):
+    lay_down(tmp_path, "v1")
+    lay_down(tmp_path, "v2", parent="v1", tape_s=1800)
+    add_date(VersionFolder(tmp_path, "v2"), "2026-11-18", rows(60))
+    page = body(write_report(tmp_path, "v2"))
+    assert "<tr><td>compute_physics.tape_s</td><td>60</td><td>1,800</td></tr>" in page
+    assert "2 dates built in both versions, 1 in this one only, 0 in the parent only" in page
 
 
 def test_texts_of_the_data_are_not_markup(tmp_path):
@@ -150,17 +100,74 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         write_report(tmp_path, "v2")
 
 
+def test_a_version_whose_dates_failed_says_why_and_shows_what_was_built(tmp_path):
+    lay_down(tmp_path, "v1")
+    fail(tmp_path, "v1", "StageFailedError: stage x: <bad>", "2026-11-24")
+    page = body(write_report(tmp_path, "v1"))
+    assert "This version failed and cannot be read: 1 of 4 dates failed, first 2026-11-24." in page
+    assert "run `ticklake silver build v1`" in page
+    assert "2026-11-24: StageFailedError: stage x: &lt;bad&gt;" in page
+    assert "<b>103</b><span>features" in page  # what its pipeline declares; no manifest says so yet
+    assert 'id="balance"' in page
+    assert page.index("<h2>Checks") < page.index("<h2>Causality")
+    assert "the build failed before it" in page
+
+
+def test_a_failed_version_with_a_stage_of_somebody_else_runs_no_code_of_theirs(tmp_path):
+    lay_down(tmp_path, "v1")
+    fail(tmp_path, "v1", "no", "2026-11-24")
+    stage = tmp_path / "stage.py"
+    stage.write_text("raise SystemExit('this ran')")
+    request = VersionFolder(tmp_path, "v1").request_path
+    request.write_text(request.read_text().replace("stages: []", f"stages: [{{name: x, file: {stage}}}]"))
+    assert "stages that are not part of the package" in body(write_report(tmp_path, "v1"))
+
+
+def test_a_version_without_an_event_says_so_and_draws_no_numbers_of_nothing(tmp_path):
+    lay_down_empty(tmp_path, "v1")
+    page = body(write_report(tmp_path, "v1"))
+    assert "No date has an event: there is nothing to draw of 2 features and 2 labels." in page
+    assert "No certificate was drawn: there is no event to try it on." in page
+    assert "no row of futures.trades in the session" in page
+    assert '"showticklabels":false' in page.split('id="coverage"')[1].split("</script>")[0]
+
+
+def test_pictures_are_told_to_those_who_cannot_see_them(tmp_path):
+    lay_down(tmp_path, "v1", leak=True)
+    path = write_report(tmp_path, "v1")
+    page = body(path)
+    pictures = len(re.findall(r'class="plotly-graph-div"', page)) + len(re.findall("<svg viewBox", page))
+    assert len(re.findall(r'role="img" aria-label="[^"]{10,}"', page)) == pictures
+    assert '<html lang="en">' in path.read_text()[:100]
+    assert "<title>v1 - feature report</title>" in path.read_text()
+
+
 def test_a_histogram_holds_all_known_values():
     values = pl.Series([*range(1000), None, float("nan")], dtype=pl.Float64, strict=False)
-    shape = histogram(values, values * 2)
+    shape = histogram(values)
     assert sum(shape.shares) == pytest.approx(1)
-    assert sum(shape.parent_shares) == pytest.approx(1)
     assert (shape.low, shape.high, shape.median) == (pytest.approx(9.99), pytest.approx(989.01), 499.5)
     assert shape.missing == pytest.approx(2 / 1002)
-    words = histogram(pl.Series(["a", "b", "a", None]))
-    assert (words.labels, words.shares, words.missing) == (("a", "b"), (2 / 3, 1 / 3), 0.25)
-    assert math.isnan(words.median)
     assert sum(histogram(pl.Series([None, None], dtype=pl.Float64)).shares) == 0
+
+
+def test_a_histogram_reaches_over_both_versions():
+    values = pl.Series(range(1000), dtype=pl.Float64)
+    shape = histogram(values, values * 2 + 5000)
+    assert (shape.low, shape.high) == (pytest.approx(9.99), pytest.approx(6978.02))
+    assert sum(shape.shares) == pytest.approx(1)
+    assert sum(shape.parent_shares) == pytest.approx(1)
+    assert max(shape.parent_shares) < 0.2  # not all in the last bin
+
+
+def test_bars_of_words_hold_the_parents_words_and_all_others():
+    words = histogram(pl.Series(["a", "b", "a", None]), pl.Series(["c", "a"]))
+    assert (words.words, words.shares, words.missing) == (("a", "b", "c"), (2 / 3, 1 / 3, 0), 0.25)
+    assert words.parent_shares == (0.5, 0, 0.5)
+    assert math.isnan(words.median)
+    many = histogram(pl.Series([f"w{number:02}" for number in range(15)]))
+    assert many.words == (*(f"w{number:02}" for number in range(11)), "(others)")
+    assert many.shares[-1] == pytest.approx(4 / 15)
 
 
 def test_population_stability_of_hand_computed_shares():
