@@ -41,6 +41,13 @@ def test_it_tells_of_every_step(demo: tuple[Path, str]) -> None:
     assert "FAILED" not in printed
 
 
+def test_its_tables_fit_a_terminal_of_80_columns(demo: tuple[Path, str]) -> None:
+    tables, folded = demo[1].split("Gates between")
+    assert [line for line in tables.splitlines() if line[:1] in set("┏┃┡│└") and len(line) > 80] == []
+    assert "┃ reason" in folded  # sentences and paths take more than one line there
+    assert " -0.0 " not in tables
+
+
 def test_both_versions_are_complete_and_one_is_the_training_set(demo: tuple[Path, str]) -> None:
     root, _ = demo
     states = {str(row["version"]): (row["state"], row["dates"]) for row in rows(root, "silver", "ls")}

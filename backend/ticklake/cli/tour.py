@@ -27,7 +27,7 @@ _QUERIES = (
     ),
     (
         "One-minute bars of the front contract, from its trades",
-        """SELECT strftime(make_timestamp(ts_event_ns // 60000000000 * 60000000), '%H:%M') AS minute_utc,
+        """SELECT strftime(make_timestamp(ts_event_ns // 60000000000 * 60000000), '%H:%M') AS utc,
             arg_min(price, ts_event_ns) AS open, max(price) AS high, min(price) AS low,
             arg_max(price, ts_event_ns) AS close,
             sum(size)::BIGINT AS volume, round(sum(price * size) / sum(size), 2) AS vwap,
@@ -51,7 +51,7 @@ _QUERIES = (
     ),
     (
         "Rejected input is kept whole",
-        """SELECT "table", reason, path, stream_seq, octet_length(payload) AS payload_bytes
+        """SELECT "table", reason, path, stream_seq, octet_length(payload) AS bytes
         FROM quarantine ORDER BY stream_seq""",
     ),
 )
@@ -92,9 +92,9 @@ def show_further(root: Path, console: Console) -> None:
 def _show_books(lake: Lake, published: int, console: Console) -> bool:
     report = lake.verify(deep=True)
     table = Table(title="The books: received = stored + quarantined + duplicates + waiting", title_justify="left")
-    columns = ("stream", "received", "stored", "quarantined", "duplicates", "waiting", "balanced")
+    columns = ("stream", "received", "stored", "quarantined", "duplicates", "waiting", "ok")
     for name in columns:
-        table.add_column(name, justify="left" if name == "stream" else "right")
+        table.add_column(name, justify="left" if name == "stream" else "right", overflow="fold")
     for book in report.books:
         counts = (book.received, book.stored, book.quarantined, book.duplicates, book.waiting or 0)
         table.add_row(book.stream, *(f"{count:,}" for count in counts), "yes" if book.is_balanced else "NO")
@@ -111,10 +111,10 @@ def _show_books(lake: Lake, published: int, console: Console) -> bool:
 
 
 def print_frame(console: Console, title: str, frame: pl.DataFrame) -> None:
-    """A frame as a table; numbers to the right."""
+    """A frame as a table; numbers to the right, nothing cut in a narrow terminal."""
     table = Table(title=title, title_justify="left")
     for name, kind in frame.schema.items():
-        table.add_column(name, justify="right" if kind.is_numeric() else "left")
+        table.add_column(name, justify="right" if kind.is_numeric() else "left", overflow="fold")
     for row in frame.iter_rows():
         table.add_row(*(table_cell(value, name) for name, value in zip(frame.columns, row, strict=True)))
     console.print(table)

@@ -107,22 +107,22 @@ def _build(root: Path, manifest: Manifest, session: SessionWindow) -> Built:
     ]
     passed = sum(not finding.fails for finding in validation.checks)
     drawn = validation.causality
-    cuts = "" if drawn is None else f", {drawn.events_compared:,} events at {drawn.cuts} cuts"
+    cuts = "" if drawn is None else f", {drawn.cuts} cuts\n{drawn.events_compared:,} events"
     certificate = f"{'passed' if result.certificate_passed else 'FAILED'}{cuts}"
     return Built(
         manifest.version, manifest.pipeline, result.signals_total, len(features),
-        f"{passed} of {len(validation.checks)} passed", certificate, result.build_time_seconds, result.reason,
+        f"{passed} of {len(validation.checks)}\npassed", certificate, result.build_time_seconds, result.reason,
     )  # fmt: skip
 
 
 def _show_versions(built: list[Built], console: Console) -> None:
     table = Table(title="Feature versions built from what was recorded", title_justify="left")
-    for name in ("version", "pipeline", "signals", "features", "checks", "causality certificate", "seconds"):
-        table.add_column(name, justify="right" if name in ("signals", "features", "seconds") else "left")
+    for name in ("version", "signals", "features", "checks", "certificate", "took"):
+        table.add_column(name, justify="right" if name in ("signals", "features", "took") else "left", overflow="fold")
     for item in built:
         table.add_row(
-            item.version, item.pipeline, f"{item.signals:,}", f"{item.features:,}", item.checks or "-",
-            item.certificate or "-", f"{item.seconds:.1f}",
+            f"{item.version}\n{item.pipeline}", f"{item.signals:,}", f"{item.features:,}", item.checks or "-",
+            item.certificate or "-", f"{item.seconds:.1f} s",
         )  # fmt: skip
     console.print(table)
     for item in built:
@@ -137,12 +137,19 @@ def _show_events(root: Path, version: str, console: Console) -> None:
         rows.group_by("kind", maintain_order=True)
         .agg(
             pl.len().alias("events"),
-            *(pl.col(name).median().round(3).alias(f"median {name}") for name in ("approach_velocity", "ofi_60s")),
+            _median("approach_velocity").alias("velocity"),
+            _median("ofi_60s"),
             *((pl.col("outcome_4min") == outcome).sum().alias(outcome) for outcome in OUTCOMES),
         )
         .sort("events", "kind", descending=[True, False])
     )
-    print_frame(console, f"{version}: events, features, and what came next within 4 minutes", counts)
+    print_frame(console, f"{version}: events, median approach velocity and flow, outcome in 4 minutes", counts)
+
+
+def _median(name: str) -> pl.Expr:
+    """To three digits, and 0.0 for -0.0."""
+    median = pl.col(name).median().round(3)
+    return pl.when(median == 0).then(0.0).otherwise(median).alias(name)
 
 
 def show_promotion(root: Path, version: str, day: date, console: Console) -> None:
@@ -174,7 +181,7 @@ def show_promotion(root: Path, version: str, day: date, console: Console) -> Non
 def _print_gates(done: Promotion, console: Console) -> None:
     table = Table(title=f"Gates between {done.silver_version} and the training set {_SET}", title_justify="left")
     for name in ("gate", "verdict", "reason"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for gate in done.gates:
         verdict = "passed" if gate.passed else "forced" if gate.forced else "[red]failed[/]"
         table.add_row(gate.name, verdict, gate.reason)
