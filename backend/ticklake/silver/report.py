@@ -13,6 +13,7 @@ from ticklake.silver import report_page as html
 from ticklake.silver import report_sections as sections
 from ticklake.silver.record import DateStatus, VersionStatus
 from ticklake.silver.report_cards import distributions
+from ticklake.silver.report_days import stretch
 from ticklake.silver.report_version import ReportedVersion, load_parent, load_version
 
 REPORTS: Final = "silver/reports"
@@ -89,7 +90,7 @@ def _header(version: ReportedVersion) -> str:
     facts = [f"pipeline {manifest.pipeline}"]
     facts += [f"symbol {manifest.symbol}"] if manifest.symbol else []
     facts += [f"calendar {manifest.calendar}"] if manifest.calendar else []
-    facts += [f"{min(days)} to {max(days)}" if days else "no date"]
+    facts += [stretch(min(days), max(days)) if days else "no date"]
     facts += [f"parent {manifest.parent}"] if manifest.parent else []
     return html.header(manifest.version, manifest.description, badges, " · ".join(facts))
 

@@ -97,7 +97,7 @@ def coverage_chart(days: Sequence[ReportDay]) -> Drawing:
         tickformat="%m-%d\n%Y", tickangle=0, dtick=_DAY_MS * math.ceil(len(days) / _TICKS_MAX),
     )  # fmt: skip
     figure.update_yaxes(**{**_counted(tallest), "range": [-0.12 * unit, 1.08 * unit]})
-    return Drawing(_styled(figure, 260), legend(marks), "month-day, year below")
+    return Drawing(_styled(figure, 260 if tallest else 120), legend(marks), "month-day, year below")
 
 
 def checks_chart(checks: Sequence[Finding]) -> Drawing:

@@ -50,9 +50,13 @@ def stretches(days: Sequence[ReportDay]) -> list[tuple[str, str, str]]:
     for (status, reason), same in groupby(days, key=lambda day: (day.status, day.reason)):
         group = list(same)
         if status != DateStatus.BUILT:
-            first, last = group[0].date, group[-1].date
-            lines.append((first if first == last else f"{first} to {last}", status, reason))
+            lines.append((stretch(group[0].date, group[-1].date), status, reason))
     return lines
+
+
+def stretch(first: str, last: str) -> str:
+    """`2025-06-14 to 2025-06-15`, or the one day."""
+    return first if first == last else f"{first} to {last}"
 
 
 def _days(records: Sequence[DateRecord]) -> Iterator[date]:

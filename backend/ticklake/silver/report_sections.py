@@ -15,7 +15,7 @@ from ticklake.silver.compare import compare_manifests
 from ticklake.silver.finding import Finding, Severity, Status
 from ticklake.silver.manifest import ColumnEntry
 from ticklake.silver.record import DateStatus
-from ticklake.silver.report_days import calendar_days, stretches
+from ticklake.silver.report_days import calendar_days, stretch, stretches
 from ticklake.silver.report_numbers import label_balance, missing_by_date, missing_share, population_stability
 from ticklake.silver.report_version import ReportedVersion
 from ticklake.silver.validation import Validation
@@ -30,8 +30,8 @@ def coverage(version: ReportedVersion) -> str:
     if not days:
         return html.section("Coverage", "No date was begun.")
     text = (
-        f"Events per day of the calendar, {days[0].date} to {days[-1].date}. Days without a bar are marked: empty (a "
-        "session without rows), failed, not built (a session that is no part of this version), closed (no session)."
+        f"Events per day of the calendar, {stretch(days[0].date, days[-1].date)}. Days without a bar are marked: empty "
+        "(a session without rows), failed, not built (a session that is no part of this version), closed (no session)."
     )
     says = f"Bars: events of {count(sum(day.status == DateStatus.BUILT for day in days), 'built date')}"
     without = html.numbers("Days that are not built, and why", ("days", "status", "reason"), stretches(days))

@@ -47,6 +47,7 @@ def test_every_day_between_the_first_and_the_last_is_there():
         ("06-24", "empty"),
     ]
     assert [line[:2] for line in stretches(days)][2] == ("2025-06-21 to 2025-06-22", "closed")
+    assert stretches(days)[0][0] == "2025-06-19"
     assert sum(day.rows for day in days) == 5
     assert calendar_days([], "us_index_futures") == []
 
