@@ -26,7 +26,7 @@ def write_report(data_root: Place | str, version: str, out_path: Place | str | N
     Args:
         data_root: the lake.
         version: which; complete or failed.
-        out_path: where to; `{data_root}/silver/reports/{version}.html` when None.
+        out_path: where to, a file or a folder; `{data_root}/silver/reports/{version}.html` when None.
 
     Returns:
         where it is. Equal versions give equal pages.

@@ -89,14 +89,12 @@ def test_a_parent_is_another_version_that_was_there_when_this_one_began(lake: Pa
     assert "0 of 2 dates built" in run(lake, "build", "v2")
 
 
-def test_the_report_of_a_failed_or_unfinished_version_says_why_there_is_none(lake: Path) -> None:
+def test_the_report_of_a_failed_version_says_why_and_an_unfinished_one_has_none(lake: Path) -> None:
     (lake / "m.yaml").write_text(f"version: v1\npipeline: {FRAGILE}\n")
     with pytest.raises(CheckFailedError, match="version v1 failed: 1 of 2 dates failed"):
         run(lake, "build", str(lake / "m.yaml"))
-    with pytest.raises(
-        NoDataError, match=r"v1 failed before it was checked \(1 of 2 dates .*, 2024-12-17: .*not a Tues"
-    ):
-        run(lake, "report", "v1")
+    page = Path(run(lake, "report", "v1").strip()).read_text()
+    assert "not a Tuesday" in page
     VersionFolder(lake, "v2").write_state(VersionState(VersionStatus.BUILDING, "a build is at work, or was killed"))
     with pytest.raises(NoDataError, match=r"v2 is not built to the end \(a build is at work, or was killed\); wait"):
         run(lake, "report", "v2")
