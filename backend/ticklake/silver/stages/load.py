@@ -13,7 +13,7 @@ from ticklake.silver.orderflow import added, ofi_terms
 from ticklake.silver.stage import ColumnSpec, LookBack, Role, Stage, StageParameters
 from ticklake.silver.stages.frontmonth import BASIS_SESSIONS, front_month
 from ticklake.silver.stages.frontmonth import COLUMNS as FRONT_MONTH_COLUMNS
-from ticklake.silver.stages.rows import rows_of
+from ticklake.silver.stages.rows import rows_of, rows_of_all
 
 if TYPE_CHECKING:
     from ticklake.schema.session import SessionWindow
@@ -29,6 +29,9 @@ OFI_LEVELS: Final = 5
 _FLOW_SIDES: Final = tuple(
     f"{side}_{what}_{level}" for level in range(1, OFI_LEVELS + 1) for side in ("bid", "ask") for what in ("px", "sz")
 )
+_TERMS: Final = ofi_terms(OFI_LEVELS)
+_FLOW: Final = {"ofi": _TERMS[0], "ofi5": added(_TERMS)}
+"""What an update adds to the order-flow imbalance, at the best level and over five; null, 0 in the first."""
 _ROW: Final = "_row"
 _END: Final = "_end_ns"
 
@@ -118,25 +121,18 @@ def _book(
     narrow = in_event_order(rows_of(columns))
     end = pl.col("ts_event_ns") // bucket_ns * bucket_ns + bucket_ns
     kept = narrow.select(_ROW, end.alias(_END)).filter(pl.col(_END).ne_missing(pl.col(_END).shift(-1)))
-    wide = rows.select(_SIDES).with_row_index(_ROW).filter(pl.col(_ROW).is_in(kept[_ROW].implode()))
-    book = rows_of(wide.with_columns(pl.col(_SIDES).cast(pl.Float64)), among=narrow.height)
-    if not kept[_ROW].is_sorted():  # rows of the files were not in event order
+    updates = rows.select(*_SIDES, **_FLOW).with_row_index(_ROW)
+    shown = updates.filter(pl.col(_ROW).is_in(kept[_ROW].implode())).select(_ROW, pl.col(_SIDES).cast(pl.Float64))
+    book, flow = rows_of_all([shown, updates.select(*_FLOW)], among=narrow.height)  # the files are read once
+    if not narrow[_ROW].is_sorted():  # rows of the files are not in event order
         book = kept.select(_ROW).join(book, on=_ROW, maintain_order="left")
+        flow = rows_of(rows.select(_FLOW_SIDES), among=narrow.height)[narrow[_ROW]].select(**_FLOW)
     bucket = narrow.select(end.rle_id()).to_series()
-    flow = (_summed(values, bucket) for values in _order_flow(rows, narrow[_ROW]))
-    book = book.drop(_ROW).insert_column(0, kept[_END].alias("ts_event_ns")).with_columns(flow)
+    book = book.drop(_ROW).insert_column(0, kept[_END].alias("ts_event_ns"))
+    book = book.with_columns(_summed(values, bucket) for values in flow)
     is_known = pl.any_horizontal(pl.col("action") == action for action in _ACTIONS)  # half the time of `is_in`
     actions = narrow.filter(is_known).drop(_ROW, "stream_seq", "message_row")
     return book.rechunk(), actions
-
-
-def _order_flow(rows: pl.LazyFrame, order: pl.Series) -> pl.DataFrame:
-    """What every update adds to the order-flow imbalance, at the best level and over five; null in the first."""
-    levels = rows.select(_FLOW_SIDES)
-    if not order.is_sorted():
-        levels = rows_of(levels, among=order.len())[order].lazy()
-    terms = ofi_terms(OFI_LEVELS)
-    return rows_of(levels.select(ofi=terms[0], ofi5=added(terms)), among=order.len())
 
 
 def _summed(values: pl.Series, bucket: pl.Series) -> pl.Series:

@@ -23,6 +23,6 @@ def rows_of(frame: pl.LazyFrame, *, among: int = 0) -> pl.DataFrame:
     return frame.collect(engine="in-memory" if among <= _FEW else "auto")
 
 
-def rows_of_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """The rows of each frame, what they share computed once."""
-    return pl.collect_all(frames, engine="in-memory")
+def rows_of_all(frames: Sequence[pl.LazyFrame], *, among: int = 0) -> list[pl.DataFrame]:
+    """The rows of each frame, what they share computed once; `among` as in `rows_of`."""
+    return pl.collect_all(frames, engine="in-memory" if among <= _FEW else "auto")
