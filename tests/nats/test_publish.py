@@ -177,6 +177,14 @@ def test_a_call_that_makes_no_sense_is_exit_2(
     assert asyncio.run(read_stream(server.url)) == []
 
 
+@pytest.mark.parametrize("subject", ["", "a..b", ".a", "a b", "market.>", "market.*.trades"])
+def test_what_is_no_subject_to_send_to_is_refused(
+    trades: Path, capsys: pytest.CaptureFixture[str], subject: str
+) -> None:
+    assert main(["publish", str(trades), "--subject", subject]) == 2
+    assert "error: --subject" in capsys.readouterr().err
+
+
 async def test_refused_messages_are_counted_and_end_in_an_error(trades: Path) -> None:
     async with NatsServer(options=ServerOptions(sync=SyncMode.DEFAULT)) as server:
         await add_stream(server.url, max_msgs=10, discard=nats.js.api.DiscardPolicy.NEW)

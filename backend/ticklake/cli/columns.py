@@ -5,7 +5,8 @@ Done in this order, each only where it applies:
 1. `--map from=to` renames a column.
 2. `bid_px_00` .. `ask_sz_09` become `bid_px_1` .. `ask_sz_10` when the subject's table is a book.
 3. A timestamp column `x` becomes `x_ns` when the table knows `x_ns` and not `x`.
-4. Timestamps become integer ns UTC, dates ISO text, decimals decimal text, categories text, NaN null.
+4. Timestamps become integer ns UTC, dates ISO text, decimals decimal text, categories text, NaN null. Floats without any
+   fraction become whole numbers when the table wants these: in many tools a gap makes floats of a column of them.
 5. `--set column=value` adds or replaces a column; `source` is `replay` when the table has it and the file has not.
 """
 
@@ -19,10 +20,12 @@ import msgspec
 import polars as pl
 
 from ticklake.base.errors import UsageError
+from ticklake.schema.kinds import Kind
 from ticklake.schema.table import Shape, TableSpec
 
 SOURCE_DEFAULT = "replay"
 
+_EXACT_MAX = 2.0**53  # beyond, a float skips whole numbers
 _ZERO_BASED = re.compile(r"(bid|ask)_(px|sz)_(\d\d)")
 
 Scalar = str | int | float | bool | None
@@ -45,7 +48,22 @@ class Shaping:
     @property
     def keys(self) -> frozenset[str]:
         """Names the table understands; empty without a table."""
-        return frozenset(key for column in self.table.columns for key in column.keys) if self.table else frozenset()
+        return frozenset(self._kinds)
+
+    @property
+    def text_columns(self) -> frozenset[str]:
+        """Names of the file's columns that the table takes as text."""
+        old_names = {new: old for old, new in self.renames.items()}
+        return frozenset(old_names.get(key, key) for key, kind in self._kinds.items() if kind is Kind.STRING)
+
+    def wants_whole(self, key: str) -> bool:
+        """Whether the table takes whole numbers only under this name."""
+        kind = self._kinds.get(key)
+        return kind is Kind.AGGRESSOR or (kind is not None and kind.is_integer)
+
+    @property
+    def _kinds(self) -> dict[str, Kind]:
+        return {key: column.kind for column in self.table.columns for key in column.keys} if self.table else {}
 
 
 def parse_pairs(texts: list[str], *, option: str) -> dict[str, str]:
@@ -84,6 +102,8 @@ def shape_frame(frame: pl.DataFrame, shaping: Shaping) -> pl.DataFrame:
     frame = _rename(frame, shaping.renames)
     frame = _rename(frame, _book_names(frame, shaping) | _time_names(frame, shaping.keys))
     _check(frame)
+    whole = [name for name in frame.columns if shaping.wants_whole(name) and _is_whole(frame[name])]
+    frame = frame.with_columns(pl.col(whole).fill_nan(None).cast(pl.Int64))
     frame = frame.with_columns([_speakable(name, kind) for name, kind in frame.schema.items()])
     return frame.with_columns([pl.lit(value).alias(name) for name, value in _values(frame.columns, shaping).items()])
 
@@ -143,6 +163,14 @@ def _check(frame: pl.DataFrame) -> None:
             raise UsageError(f"column {name!r} holds {kind}, which JSON cannot say; drop it from the file")
         if kind.is_float() and frame[name].is_infinite().any():
             raise UsageError(f"column {name!r} holds an infinite value, which JSON cannot say; make it null")
+
+
+def _is_whole(column: pl.Series) -> bool:
+    """Whether a column of floats holds whole numbers only, none too large to be exact."""
+    if not column.dtype.is_float():
+        return False
+    values = column.drop_nans().drop_nulls()
+    return bool(((values == values.floor()) & (values.abs() < _EXACT_MAX)).all())
 
 
 def _speakable(name: str, kind: pl.DataType) -> pl.Expr:

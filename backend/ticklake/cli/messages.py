@@ -88,10 +88,14 @@ def pack_file(path: Path, packing: Packing) -> Iterator[Message]:
     return _number(_pack_frames(path, packing))
 
 
-def fingerprint(path: Path, packing: Packing) -> str:
-    """Names what `pack_file` gives: the same file packed in the same way has the same one."""
+def fingerprint(path: Path, packing: Packing, subject: str) -> str:
+    """Names what is sent: the same file packed in the same way for the same subject has the same one.
+
+    A stream looks for a name among all of its subjects: without the subject in it, a file that goes to a second one
+    would be dropped as a duplicate of the first.
+    """
     shaping = packing.shaping
-    how = (packing.format, packing.batch_rows, sorted(shaping.renames.items()), sorted(shaping.values.items()))
+    how = (subject, packing.format, packing.batch_rows, sorted(shaping.renames.items()), sorted(shaping.values.items()))
     digest = hashlib.sha256(msgspec.json.encode(how))
     with path.open("rb") as file:
         while chunk := file.read(_HASH_BYTES):
@@ -137,7 +141,8 @@ def _frame_of_lines(path: Path, lines: list[bytes]) -> pl.DataFrame:
 
 def _pack_frames(path: Path, packing: Packing) -> Iterator[tuple[bytes, int]]:
     batch = packing.batch_rows
-    for frame in read_frames(path, rows=max(batch, _READ_ROWS // batch * batch)):
+    rows = max(batch, _READ_ROWS // batch * batch)
+    for frame in read_frames(path, rows=rows, texts=packing.shaping.text_columns):
         shaped = shape_frame(frame, packing.shaping)
         if packing.format is Format.ARROW:
             for part in shaped.iter_slices(batch):

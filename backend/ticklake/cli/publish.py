@@ -93,7 +93,10 @@ def publish(
     ] = None,
     stream: Annotated[str | None, typer.Option(help="Refuse to publish into any other stream.")] = None,
     dedupe: Annotated[
-        bool, typer.Option("--dedupe", help="Name messages by file and row: a repeated run is dropped by the stream.")
+        bool,
+        typer.Option(
+            "--dedupe", help="Name messages by file, row and subject: a repeated run is dropped by the stream."
+        ),
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop before more than so many rows.")] = None,
     nats_url: Annotated[
@@ -103,6 +106,7 @@ def publish(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Send the rows of files as messages; every one is acknowledged by the stream or counted as failed."""
+    _check_subject(subject)
     settings = load_settings(config=config, nats__url=nats_url)
     batch_rows = min(batch or _BATCH_ROWS[format], limit or sys.maxsize)
     if format is Format.RAW and batch_rows > 1:
@@ -196,7 +200,9 @@ def _named_messages(plan: Plan) -> Iterator[tuple[str, Message]]:
     """Every message with its `Nats-Msg-Id`: file and row, and a word that is new in every run unless deduped."""
     rows = 0
     for path in plan.files:
-        name = fingerprint(path, plan.packing) if plan.is_deduped else f"{path.name}:{secrets.token_hex(8)}"
+        name = (
+            fingerprint(path, plan.packing, plan.subject) if plan.is_deduped else f"{path.name}:{secrets.token_hex(8)}"
+        )
         for message in pack_file(path, plan.packing):
             rows += message.rows
             if plan.limit_rows is not None and rows > plan.limit_rows:
@@ -213,6 +219,14 @@ def _table_of(subject: str, settings: Settings) -> TableSpec | None:
     catalog = TableCatalog([*BUILTIN_TABLES, *parse_user_tables(settings.tables)])
     table = catalog.match(subject.encode())
     return None if table is None or table.shape is Shape.RAW else table
+
+
+def _check_subject(subject: str) -> None:
+    words = subject.split(".")
+    if not all(words) or any(character.isspace() for character in subject):
+        raise UsageError(f"--subject {subject!r}: give words joined by dots, such as market.crypto.trades")
+    if "*" in words or ">" in words:
+        raise UsageError(f"--subject {subject}: a message goes to one subject; write it without * and >")
 
 
 def _parse_rate(text: str) -> float | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from io import BufferedReader
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ticklake.base.errors import UsageError
 
-_CSV_BLOCK_BYTES = 16 * 1024 * 1024  # column types are guessed from the first block
+_CSV_BLOCK_BYTES = 16 * 1024 * 1024  # types of the other columns are guessed from the first block
 
 
 class FileKind(StrEnum):
@@ -56,22 +57,35 @@ def count_rows(path: Path) -> int | None:
     """Rows of a Parquet file; None for the others, which would have to be read to know."""
     if path.suffix != ".parquet":
         return None
-    return int(pq.read_metadata(path).num_rows)
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise _no_such_kind(path, error) from error
 
 
-def read_frames(path: Path, *, rows: int) -> Iterator[pl.DataFrame]:
+def read_frames(path: Path, *, rows: int, texts: Collection[str] = ()) -> Iterator[pl.DataFrame]:
     """The rows of a Parquet or CSV file, in order, at most `rows` per frame; columns as the file has them.
 
+    Args:
+        path: the file.
+        rows: how many a frame holds at most.
+        texts: columns of a CSV that are text, whatever they look like: the symbol `001` is no number. Empty is null.
+
     Raises:
-        UsageError: the file is not what its name says; the text says where.
+        UsageError: the file is not what its name says, or two of its columns have one name; the text says which.
     """
+    kind = file_kind(path)
     try:
-        for batch in _read_batches(path, rows=rows):
+        for batch in _read_batches(path, kind, rows=rows, texts=texts):
+            if twice := [name for name, count in Counter(batch.schema.names).items() if count > 1]:
+                raise UsageError(f"{path}: more than one column is called {twice[0]!r}; rename one of them")
             frame = pl.from_arrow(batch)
             assert isinstance(frame, pl.DataFrame)
+            if kind is FileKind.CSV:
+                frame = frame.with_columns(pl.col([name for name in frame.columns if name in texts]).replace("", None))
             yield from frame.iter_slices(rows)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:  # OSError: what broken gzip is to Arrow
-        raise UsageError(f"{path}: {error}; is the file whole and of the kind its name says?") from error
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError, OSError) as error:  # OSError: broken gzip
+        raise _no_such_kind(path, error) from error
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
@@ -90,13 +104,21 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise UsageError(f"{path}: {error}; is the file whole?") from error
 
 
-def _read_batches(path: Path, *, rows: int) -> Iterator[pa.RecordBatch]:
-    if file_kind(path) is FileKind.PARQUET:
+def _no_such_kind(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path}: {error}; is the file whole and of the kind its name says?")
+
+
+def _read_batches(path: Path, kind: FileKind, *, rows: int, texts: Collection[str]) -> Iterator[pa.RecordBatch]:
+    if kind is FileKind.PARQUET:
         with pq.ParquetFile(path) as file:
             yield from file.iter_batches(batch_size=rows)
         return
     with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
-        yield from pacsv.open_csv(stream, read_options=pacsv.ReadOptions(block_size=_CSV_BLOCK_BYTES))
+        yield from pacsv.open_csv(
+            stream,
+            read_options=pacsv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+            convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())),
+        )
 
 
 def _open(path: Path) -> gzip.GzipFile | BufferedReader:

@@ -120,14 +120,15 @@ def test_batches_say_what_they_are(packing: Packing, content_type: str | None) -
     assert packing.content_type == content_type
 
 
-def test_a_fingerprint_names_content_and_packing(tmp_path: Path) -> None:
+def test_a_fingerprint_names_content_packing_and_subject(tmp_path: Path) -> None:
     path = tmp_path / "x.ndjson"
     path.write_text('{"a": 1}\n')
     plain = Packing(Format.JSON, 1, Shaping())
-    before = fingerprint(path, plain)
-    assert before == fingerprint(path, plain)
-    assert before != fingerprint(path, Packing(Format.JSON, 2, Shaping()))
-    assert before != fingerprint(path, Packing(Format.JSON, 1, Shaping(values={"a": 2})))
+    before = fingerprint(path, plain, "a.b")
+    assert before == fingerprint(path, plain, "a.b")
+    assert before != fingerprint(path, plain, "a.c"), "a stream would drop the file at its second subject"
+    assert before != fingerprint(path, Packing(Format.JSON, 2, Shaping()), "a.b")
+    assert before != fingerprint(path, Packing(Format.JSON, 1, Shaping(values={"a": 2})), "a.b")
     path.write_text('{"a": 2}\n')
-    assert before != fingerprint(path, plain)
+    assert before != fingerprint(path, plain, "a.b")
     assert before.startswith("x.ndjson:")

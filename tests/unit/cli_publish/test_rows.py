@@ -60,11 +60,29 @@ def test_other_names_are_refused_with_a_way_out(tmp_path: Path) -> None:
         file_kind(tmp_path / "missing.parquet")
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.csv.gz"])
-def test_a_broken_file_is_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"this is something else")
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.parquet", b"this is something else"),
+        ("x.parquet", b""),
+        ("x.csv.gz", b"this is something else"),
+        ("x.csv", b"a,a\n1,2\n"),
+        ("x.csv", b"a\xff\n1\n"),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=name):
         list(read_frames(tmp_path / name, rows=10))
+    if name == "x.parquet":
+        with pytest.raises(UsageError, match=name):
+            count_rows(tmp_path / name)
+
+
+def test_text_columns_of_a_csv_stay_text_and_empty_is_null(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("symbol,venue,number\n001,,1\n002,X,\n")
+    rows = [row for frame in read_frames(tmp_path / "x.csv", rows=9, texts=["symbol", "venue"]) for row in frame.rows()]
+    assert rows == [("001", None, 1), ("002", "X", None)]
 
 
 def test_a_cut_gzip_is_named(tmp_path: Path) -> None:
