@@ -125,6 +125,12 @@ def test_columns_and_timestamps_on_request(lake: Lake, small: SmallLake) -> None
     assert lake.bronze.read_futures_trades(columns=["price"]).columns == ["price"]
     with pytest.raises(UsageError, match="no column 'prize'"):
         lake.scan("futures.trades", columns=["prize"])
+    with pytest.raises(UsageError, match=r"give a list: \['price'\]"):
+        lake.scan("futures.trades", columns="price")
+    with pytest.raises(UsageError, match="'price' is asked for twice"):
+        lake.scan("futures.trades", columns=["price", "size", "price"])
+    with pytest.raises(UsageError, match="is no symbol"):
+        lake.bronze.read_futures_trades(["ES"])  # type: ignore[arg-type]
 
 
 def test_no_data_empty_and_unreadable_are_three_outcomes(lake: Lake, small: SmallLake) -> None:

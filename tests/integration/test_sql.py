@@ -50,6 +50,22 @@ def test_sums_stay_whole_numbers(lake: Lake, small: SmallLake) -> None:
     assert lake.sql("SELECT sum(size) AS none FROM futures.trades WHERE false").rows() == [(None,)]
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("SELECT 1 AS a, 2 AS a", "called 'a'"),
+        ("SELECT * FROM futures.trades t JOIN futures.trades u ON t.seq = u.seq", "called 'ts_event_ns'"),
+        ("SELECT INTERVAL 1 DAY AS gap", "column 'gap' is an INTERVAL"),
+        ("SELECT [{'x': INTERVAL 1 DAY}] AS gaps", "column 'gaps' is an INTERVAL"),
+        ("SELECT 170141183460469231731687303715884105727::HUGEINT AS huge", "'huge' holds a whole number of more"),
+    ],
+)
+def test_an_answer_that_is_no_frame_is_told_with_a_way_out(lake: Lake, small: SmallLake, query: str, told: str) -> None:
+    small.add("futures.trades", [trade(at(14))])
+    with pytest.raises(UsageError, match=told):
+        lake.sql(query)
+
+
 def test_partition_columns_prune_files(lake: Lake, small: SmallLake) -> None:
     for symbol in ("ES", "NQ", "BTC/USD"):
         small.add("futures.trades", [trade(at(14)), trade(at(15, day=1))], value=symbol)

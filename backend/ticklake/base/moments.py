@@ -36,8 +36,9 @@ def text_ns(text: str) -> int:
 
 
 def since_epoch_ns(moment: datetime) -> int:
-    """Nanoseconds since 1970 of an aware datetime."""
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000
+    """Nanoseconds since 1970 of an aware datetime; a pandas timestamp, which is one, keeps its last three digits."""
+    below_us: int = getattr(moment, "nanosecond", 0)
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1_000 + below_us
 
 
 def iso_text(ns: int) -> str:

@@ -5,8 +5,8 @@ Done in this order, each only where it applies:
 1. `--map from=to` renames a column.
 2. `bid_px_00` .. `ask_sz_09` become `bid_px_1` .. `ask_sz_10` when the subject's table is a book.
 3. A timestamp column `x` becomes `x_ns` when the table knows `x_ns` and not `x`.
-4. Timestamps become integer ns UTC, dates ISO text, decimals decimal text, categories text, NaN null. Floats without any
-   fraction become whole numbers when the table wants these: in many tools a gap makes floats of a column of them.
+4. Timestamps become integer ns UTC, dates ISO text, decimals decimal text, categories text, NaN null. Floats without
+   any fraction become whole numbers when the table wants these: in many tools a gap makes floats of a column of them.
 5. `--set column=value` adds or replaces a column; `source` is `replay` when the table has it and the file has not.
 """
 

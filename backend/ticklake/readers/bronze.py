@@ -16,7 +16,7 @@ from ticklake.readers.frames import Frame, as_frame
 from ticklake.readers.frontmonth import FrontMonth, Metric, choose_front_month
 from ticklake.readers.listing import DataFile, list_paths
 from ticklake.readers.place import find_place
-from ticklake.readers.query import Day, Selection, TimeRange, closed, day_of, days_of, values_of
+from ticklake.readers.query import Day, Selection, closed, day_of, days_of, values_of
 from ticklake.readers.relation import Relation, checked_columns, relation_of
 from ticklake.schema.lookup import TableCatalog
 
@@ -264,8 +264,9 @@ class BronzeReader:
 
 
 def _selection(value: str, date: Day | None, start_ns: int | None, end_ns: int | None) -> Selection:
-    wanted: TimeRange = closed(start_ns, end_ns)
-    return Selection(values=frozenset({value}), dates=days_of(date), range=wanted)
+    if not isinstance(value, str):
+        raise UsageError(f"{value!r} is no symbol: give one, such as 'ES'; `read` takes several")
+    return Selection(values=frozenset({value}), dates=days_of(date), range=closed(start_ns, end_ns))
 
 
 def _day_of_folder(folder: str) -> Date:

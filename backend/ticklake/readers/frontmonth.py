@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import polars as pl
 
-from ticklake.base.errors import NoDataError
+from ticklake.base.errors import NoDataError, UsageError
 
 DOMINANCE_RATIO_MIN: Final = 0.60
 """Below this share of the day's trading the market is rolling from one contract to the next."""
@@ -54,7 +54,10 @@ def choose_front_month(trades: pl.DataFrame, *, day: date, symbol: str, metric: 
 
     Raises:
         NoDataError: there is no trade to choose by.
+        UsageError: no such metric.
     """
+    if metric not in get_args(Metric):
+        raise UsageError(f"{metric!r} is no metric; choose from {', '.join(get_args(Metric))}")
     amount = pl.col("size").cast(pl.Int64).sum() if metric == "volume" else pl.len().cast(pl.Int64)
     amounts = trades.group_by("contract").agg(amount.alias("amount"))
     return rank_contracts(dict(amounts.iter_rows()), day=day, symbol=symbol, metric=metric)

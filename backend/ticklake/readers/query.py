@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from operator import index
 from typing import Final
 
 from ticklake.base.errors import UsageError
@@ -87,8 +88,10 @@ def closed(start_ns: int | None, end_ns: int | None) -> TimeRange:
     """`[start_ns, end_ns]`, both included, ns UTC.
 
     Raises:
-        UsageError: the end lies before the start.
+        UsageError: one is no whole number, or the end lies before the start.
     """
+    start_ns = None if start_ns is None else _whole_ns("start_ns", start_ns)
+    end_ns = None if end_ns is None else _whole_ns("end_ns", end_ns)
     if start_ns is not None and end_ns is not None and start_ns > end_ns:
         raise UsageError(f"end_ns {end_ns} lies before start_ns {start_ns}: swap them")
     return TimeRange(start_ns, None if end_ns is None else end_ns + 1)
@@ -100,17 +103,18 @@ def instant_ns(value: Instant) -> int:
     Raises:
         UsageError: the text is no ISO 8601 time, or the datetime names no zone.
     """
-    if isinstance(value, bool):
-        raise UsageError(f"{value!r} is no time; give ns since 1970, ISO text, a date or an aware datetime")
-    if isinstance(value, int):
-        return value
     if isinstance(value, str):
         return text_ns(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise UsageError(f"{value!r} names no zone: add tzinfo=datetime.UTC, or give ISO text (read as UTC)")
         return since_epoch_ns(value)
-    return day_start_ns(value)
+    if isinstance(value, date):
+        return day_start_ns(value)
+    try:
+        return _whole(value)
+    except TypeError as error:
+        raise UsageError(f"{value!r} is no time; give ns since 1970, ISO text, a date or an aware datetime") from error
 
 
 def day_of(value: Day) -> date:
@@ -125,7 +129,7 @@ def day_of(value: Day) -> date:
         return value
     try:
         return date.fromisoformat(value)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"{value!r} is no date: write YYYY-MM-DD") from error
 
 
@@ -133,19 +137,42 @@ def days_of(value: Day | Iterable[Day] | None) -> frozenset[date] | None:
     """One day, several days, or None for all."""
     if value is None:
         return None
-    return frozenset({day_of(value)} if isinstance(value, str | date) else map(day_of, value))
+    several = value if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    return frozenset(map(day_of, several))
 
 
 def values_of(value: str | Iterable[str] | None) -> frozenset[str] | None:
-    """One partition value, several, or None for all."""
+    """One partition value, several, or None for all.
+
+    Raises:
+        UsageError: one of them is no text.
+    """
     if value is None:
         return None
-    return frozenset({value} if isinstance(value, str) else value)
+    values = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    for one in values:
+        if not isinstance(one, str):
+            raise UsageError(f"{one!r} is no symbol: give text, such as 'ES'")
+    return frozenset(values)
 
 
 def day_start_ns(day: date) -> int:
     """UTC midnight of the day, ns since 1970."""
     return (day - _EPOCH.date()).days * DAY_NS
+
+
+def _whole(value: object) -> int:
+    """The value of an int, or of what stands for one in numpy and its friends; a float has lost its nanoseconds."""
+    if isinstance(value, bool):
+        raise TypeError("True is 1, and no time")
+    return index(value)  # type: ignore[arg-type]
+
+
+def _whole_ns(name: str, value: object) -> int:
+    try:
+        return _whole(value)
+    except TypeError as error:
+        raise UsageError(f"{name} is {value!r}: give whole nanoseconds since 1970, UTC, as an int") from error
 
 
 def folder_span(values: Mapping[str, str]) -> TimeRange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -103,11 +104,15 @@ def checked_columns(relation: Relation, columns: Sequence[str] | None) -> list[s
     """The asked columns, or all of them.
 
     Raises:
-        UsageError: the table has no such column.
+        UsageError: the table has no such column, one is asked for twice, or the names are no list.
     """
     known = relation.schema.names
     if columns is None:
         return list(known)
+    if isinstance(columns, str):
+        raise UsageError(f"columns is the text {columns!r}; give a list: [{columns!r}]")
+    if twice := [column for column, count in Counter(columns).items() if count > 1]:
+        raise UsageError(f"column {twice[0]!r} is asked for twice; name it once")
     unknown = [column for column in columns if column not in known]
     if unknown:
         raise UsageError(f"{relation.name} has no column {unknown[0]!r}; it has {', '.join(known)}")

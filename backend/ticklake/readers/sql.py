@@ -10,7 +10,9 @@ questions of people you would not give a shell.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import duckdb
@@ -48,6 +50,8 @@ _MISTAKES: Final = (
 )  # the question's fault for sure; everything else may come from a damaged file
 _NO_TABLE: Final = re.compile(r'Catalog Error: Table with name "?(.+?)"? does not exist')
 _INT64: Final = (-(2**63), 2**63 - 1)
+_INTERVAL: Final = str(pa.month_day_nano_interval())
+_DIGITS_38: Final = 10**38
 
 
 def run_sql(root: Place, relations: Iterable[Relation], query: str) -> pl.DataFrame:
@@ -61,7 +65,7 @@ def run_sql(root: Place, relations: Iterable[Relation], query: str) -> pl.DataFr
         query: one SELECT (or WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW).
 
     Raises:
-        UsageError: not one single SELECT, or DuckDB does not understand it.
+        UsageError: not one single SELECT, DuckDB does not understand it, or its answer is no frame.
         CorruptError: a file that the query reads is empty, cut or foreign; the text names it.
         StoreUnavailableError: the lake lies in a bucket whose store does not answer, or does not let us in.
     """
@@ -83,8 +87,7 @@ def run_sql(root: Place, relations: Iterable[Relation], query: str) -> pl.DataFr
         except duckdb.Error as error:
             names = [relation.name for relation in known]
             raise (objects and objects.failure) or _explain(error, bound.values(), names) from error
-    frame = pl.from_arrow(result)
-    assert isinstance(frame, pl.DataFrame)
+    frame = _frame(result)
     return frame.with_columns(_narrowed(column) for column in frame.iter_columns() if column.dtype in _WHOLE_TYPES)
 
 
@@ -184,9 +187,34 @@ def _explain(
     return UsageError(f"{error}; correct the query")
 
 
+def _frame(result: pa.Table) -> pl.DataFrame:
+    """The answer as a frame, if it can be one.
+
+    Raises:
+        UsageError: two columns have one name, or a column is an interval.
+    """
+    if twice := [column for column, count in Counter(result.column_names).items() if count > 1]:
+        raise UsageError(f"more than one column of the answer is called {twice[0]!r}; name them apart with AS")
+    for field in result.schema:
+        if _INTERVAL in str(field.type):  # also inside a list or a struct
+            raise UsageError(
+                f"column {field.name!r} is an INTERVAL, which frames do not know; subtract times in ns (`..._ns`), or "
+                "write CAST(... AS VARCHAR)"
+            )
+    frame = pl.from_arrow(result)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
 def _narrowed(column: pl.Series) -> pl.Series:
-    """A column of 128-bit whole numbers as Int64 when all of them fit."""
+    """A column of 128-bit whole numbers as Int64 when all of them fit.
+
+    Raises:
+        UsageError: it holds a number of more than 38 digits, whose last one is lost on the way here.
+    """
     low, high = column.min(), column.max()
-    if low is None or (int(str(low)) >= _INT64[0] and int(str(high)) <= _INT64[1]):
-        return column.cast(pl.Int64)
-    return column
+    if not isinstance(low, Decimal) or not isinstance(high, Decimal):
+        return column.cast(pl.Int64)  # no number at all
+    if max(-low, high) >= _DIGITS_38:
+        raise UsageError(f"column {column.name!r} holds a whole number of more than 38 digits; CAST(... AS DOUBLE)")
+    return column.cast(pl.Int64) if low >= _INT64[0] and high <= _INT64[1] else column

@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from ticklake.base.errors import NoDataError
+from ticklake.base.errors import NoDataError, UsageError
 from ticklake.readers.frontmonth import FrontMonth, choose_front_month
 
 DAY = date(2024, 12, 16)
@@ -21,6 +21,11 @@ def test_volume_and_trade_count_may_disagree() -> None:
     by_count = choose_front_month(trades, day=DAY, symbol="ES", metric="trade_count")
     assert by_volume == FrontMonth(DAY, "ES", "ESH5", "volume", 0.75, 2, "ESZ4", 0.25)
     assert by_count == FrontMonth(DAY, "ES", "ESZ4", "trade_count", 0.75, 2, "ESH5", 0.25)
+
+
+def test_an_unknown_metric_is_refused_not_taken_for_another() -> None:
+    with pytest.raises(UsageError, match="'trades' is no metric; choose from volume, trade_count"):
+        choose_front_month(_trades(("ESZ4", 1)), day=DAY, symbol="ES", metric="trades")  # type: ignore[arg-type]
 
 
 def test_a_day_without_a_dominant_contract_is_a_roll() -> None:

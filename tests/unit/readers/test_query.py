@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,11 +59,27 @@ def test_every_way_to_write_a_time_means_the_same(value: int | str | date | date
 
 @pytest.mark.parametrize(
     "value",
-    ["", "yesterday", "2024-13-01", "2024-12-16T25:00", "16.12.2024", True],
+    ["", "yesterday", "2024-13-01", "2024-12-16T25:00", "16.12.2024", True, 1.7e18, None],
 )
-def test_what_is_no_time_is_refused(value: str | bool) -> None:
+def test_what_is_no_time_is_refused(value: Any) -> None:
     with pytest.raises(UsageError, match="is no time"):
         instant_ns(value)
+
+
+def test_times_of_numpy_and_pandas_keep_every_nanosecond() -> None:
+    import pandas as pd
+
+    assert instant_ns(pd.Timestamp("2024-12-16T00:00:00.123456789Z")) == MONDAY_NS + 123_456_789
+    assert instant_ns(np.int64(MONDAY_NS)) == MONDAY_NS  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1.7e18, "2024-12-16", datetime(2024, 12, 16, tzinfo=UTC), True])
+def test_nanoseconds_are_whole_numbers(value: Any) -> None:
+    assert closed(np.int64(1), np.int64(5)) == TimeRange(1, 6)
+    with pytest.raises(UsageError, match="start_ns is"):
+        closed(value, None)
+    with pytest.raises(UsageError, match="end_ns is"):
+        closed(None, value)
 
 
 def test_a_datetime_without_zone_is_refused() -> None:
@@ -93,6 +111,12 @@ def test_days_and_values_take_one_or_many() -> None:
         day_of("16.12.2024")
     with pytest.raises(UsageError, match="a moment, not a day"):
         day_of(datetime(2024, 12, 16, tzinfo=UTC))
+    for number in (20241216, [20241216]):
+        with pytest.raises(UsageError, match="20241216 is no date"):
+            days_of(number)  # type: ignore[arg-type]
+    for other in (5, [5], [None]):
+        with pytest.raises(UsageError, match="is no symbol"):
+            values_of(other)  # type: ignore[arg-type]
 
 
 @given(event_ns=TIMES, start_ns=st.none() | TIMES, length_ns=st.none() | st.integers(1, 3 * DAY_NS))
