@@ -13,6 +13,8 @@ from tests.integration.small_lake import TABLES, SmallLake, at, trade
 from ticklake.base.errors import CorruptError, UsageError
 from ticklake.cli.main import main
 from ticklake.readers.lake import Lake, open_lake
+from ticklake.schema.lookup import TableCatalog
+from ticklake.schema.user_tables import parse_user_tables
 
 
 @pytest.fixture
@@ -130,6 +132,15 @@ def test_a_mistake_is_told_without_the_engine_s_own_tables(lake: Lake, query: st
     with pytest.raises(UsageError, match=f"(?s){told}") as refused:
         lake.sql(query)
     assert "pg_" not in str(refused.value)
+
+
+def test_a_table_of_three_words_is_told_how_to_be_named(tmp_path: Path) -> None:
+    column = {"type": "int64", "unit": "ns"}
+    fx = {"subject": "fx.spot.eur", "stream": "FX", "event_time": "at", "columns": {"at": column}}
+    lake = open_lake(tmp_path, tables=TableCatalog([*TABLES, *parse_user_tables({"fx.spot.eur": fx})]))
+    with pytest.raises(UsageError, match=r'has quotes in SQL: "fx\.spot"\.eur'):
+        lake.sql("SELECT * FROM fx.spot.eur")
+    assert lake.sql('SELECT * FROM "fx.spot".eur').height == 0
 
 
 def test_hostile_symbols_are_values_like_others(lake: Lake, small: SmallLake) -> None:

@@ -177,6 +177,9 @@ def _explain(
 ) -> TickLakeError:
     """A mistake in the question is a UsageError; any other complaint may be a damaged file."""
     if missing := _NO_TABLE.match(str(error)):
+        if missing[1] in names:  # DuckDB takes the first of three words for a database
+            schema, _, table = missing[1].rpartition(".")
+            return UsageError(f"a table of more than two words has quotes in SQL: {name(schema)}.{table}")
         return UsageError(f"no table is named {missing[1]!r}; {names_near(missing[1], names)}")
     if isinstance(error, duckdb.PermissionException):
         return UsageError(f"the lake's SQL reads the lake's tables and nothing else: {error}")

@@ -21,7 +21,8 @@ class TableCatalog:
         """Index the tables.
 
         Raises:
-            ConfigError: two tables share a name, folder or subject, or one stream feeds two tiers.
+            ConfigError: two tables share a name, folder or subject, the folder of one lies in that of another, or one
+                stream feeds two tiers.
         """
         self._by_name: dict[str, TableSpec] = {}
         self._by_folder: dict[str, TableSpec] = {}
@@ -85,6 +86,13 @@ class TableCatalog:
         other = self._by_folder.setdefault(table.folder, table)
         if other is not table:
             raise ConfigError(f"tables {other.name!r} and {table.name!r} share the folder {table.folder}; rename one")
+        for folder, other in self._by_folder.items():  # a reader of the outer one would find the other's files
+            outer, inner = sorted((folder, table.folder), key=len)
+            if inner.startswith(f"{outer}/"):
+                raise ConfigError(
+                    f"tables {other.name!r} and {table.name!r}: {inner} lies in {outer}, and a table has its folder "
+                    "for itself; rename one"
+                )
         self._by_name[table.name] = table
         index, key = self._by_subject, table.subject.encode()
         if table.shape is Shape.RAW:

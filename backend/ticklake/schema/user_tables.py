@@ -25,6 +25,8 @@ _STREAMS = {"market": "MARKET_DATA", "levels": "LEVEL_SIGNALS"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _TABLE_NAME = re.compile(rf"{_NAME.pattern}(\.{_NAME.pattern}){{0,3}}")
 _SUBJECT = re.compile(r"[^\s.*>]+(\.[^\s.*>]+)*")
+_TAKEN_TABLES = {"quarantine", "unknown"}  # rejected rows, and those whose subject belongs to no table
+_TAKEN_GOLD = ("training", "history")  # folders of training sets
 _RESERVED = {column.name for column in SYSTEM_COLUMNS} | set(TIME_PARTS)
 
 
@@ -43,6 +45,8 @@ def _parse_table(name: str, raw: Any) -> TableSpec:
         _fail(where, "a table is named like fx.quotes: lower-case letters, digits and _, up to four words with dots")
     if name in {table.name for table in BUILTIN_TABLES}:
         _fail(where, "is a built-in table; choose another name")
+    if name in _TAKEN_TABLES:
+        _fail(where, "the house itself calls rejected rows so; choose another name")
     table = _mapping(where, raw, _TABLE_KEYS)
     subject = _text(where, table, "subject")
     if _SUBJECT.fullmatch(subject) is None:
@@ -59,6 +63,8 @@ def _parse_table(name: str, raw: Any) -> TableSpec:
     tier = _text(where, table, "tier", default="bronze")
     if tier not in ("bronze", "gold"):
         _fail(f"{where}.tier", f"must be bronze or gold, got {tier!r}")
+    if tier == "gold" and name.partition(".")[0] in _TAKEN_GOLD:
+        _fail(where, f"gold/{name.partition('.')[0]} holds the training sets; choose another name")
     return TableSpec(
         name=name,
         version=_number(where, table, "version", default=1),
@@ -102,15 +108,17 @@ def _parse_column(where: str, name: str, raw: Any) -> Column:
         _fail(f"{where}.allowed", "must be a list of strings")
     if allowed and kind is not Kind.STRING:
         _fail(f"{where}.allowed", f"only strings may have allowed words, not {kind}")
-    bounds = {key: _bound(where, column, key, kind) for key in ("min", "max")}
+    low, high = _bound(where, column, "min", kind), _bound(where, column, "max", kind)
+    if low is not None and high is not None and low > high:
+        _fail(f"{where}.min", f"{low!r} is above max {high!r}: no value would do")
     parsed = Column(
         name=name,
         kind=kind,
         unit=unit,
         null=_flag(where, column, "null"),
         wire=_text(where, column, "wire", default=""),
-        minimum=TIME_MIN_NS if is_time and bounds["min"] is None else bounds["min"],
-        maximum=TIME_MAX_NS - 1 if is_time and bounds["max"] is None else bounds["max"],
+        minimum=TIME_MIN_NS if is_time and low is None else low,
+        maximum=TIME_MAX_NS - 1 if is_time and high is None else high,
         allowed=tuple(allowed),
         text=_flag(where, column, "text"),
         default=column.get("default"),

@@ -65,6 +65,8 @@ def test_streams_and_folders():
     [
         (lambda: [*user("a"), *user("a")], "defined twice"),
         (lambda: [*user("a"), *user("b")], "both take the subject"),
+        (lambda: [*BUILTIN_TABLES, *user("futures.trades.eurex")], "bronze/futures/trades/eurex lies in"),
+        (lambda: [*BUILTIN_TABLES, *user("futures")], "bronze/futures/trades lies in bronze/futures"),
         (lambda: [*BUILTIN_TABLES, *user("a", stream="MARKET_DATA", tier="gold")], "share a tier"),
     ],
 )

@@ -95,6 +95,8 @@ def test_the_stream_of_a_known_prefix_is_known():
         ("default = true", "default = 1", r"columns.firm.default: 1 is no bool"),
         ('size = "int32"', "size = 5", r"columns.size: must be a table of settings"),
         ('"fx.quotes"', '"futures.trades"', r"is a built-in table"),
+        ('"fx.quotes"', '"quarantine"', r"calls rejected rows so"),
+        ("max = 100.5", "max = -1", r"columns.bid.min: 0 is above max -1"),
         ('"fx.quotes"', '"../etc"', r"a table is named like fx.quotes"),
     ],
 )
@@ -102,6 +104,14 @@ def test_mistakes_are_named(old, new, message):
     assert old in GOOD
     with pytest.raises(ConfigError, match=message):
         parse(GOOD.replace(old, new))
+
+
+@pytest.mark.parametrize("name", ["training.fx", "history"])
+def test_a_gold_table_keeps_out_of_the_training_sets(name):
+    text = GOOD.replace('"fx.quotes"', f'"{name}"').replace("flush_seconds = 2.5", 'tier = "gold"')
+    with pytest.raises(ConfigError, match="holds the training sets"):
+        parse(text)
+    assert parse(text.replace('"gold"', '"bronze"'))
 
 
 def test_a_table_needs_columns():
