@@ -59,9 +59,8 @@ _SECRET_FILES: Final = (("nats", "password"), ("s3", "access_key"), ("s3", "secr
 # Read by other parts (the embedded server's look-up, our tests), not settings of the service.
 _OTHER_NAMES = re.compile(r"TICKLAKE_NATS_SERVER_BIN|TICKLAKE_REVISION|TICKLAKE_TEST(_[A-Z0-9_]*)?")
 # Kubernetes and Docker links put these into every container beside a service that is called `ticklake`.
-_ORCHESTRATOR_NAMES = re.compile(
-    r"TICKLAKE(_[A-Z0-9]+)*?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)"
-)
+_ORCHESTRATOR_NAMES = re.compile(r"TICKLAKE(_[A-Z0-9]+)*?_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP)(_\w+)?)")
+_ORCHESTRATOR_PORT = re.compile(r"TICKLAKE(_[A-Z0-9]+)*?_PORT=(tcp|udp|sctp)://.*")  # a mere number: a setting mistyped
 
 _lower = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], _lower]
@@ -271,7 +270,7 @@ def _environment_layer(environment: Mapping[str, str]) -> _Layer:
     known = {PREFIX + name for name in _variable_names()}
     for name in sorted(environment):
         upper = name.upper()
-        if upper.startswith(PREFIX) and upper not in known and not _is_foreign(upper):
+        if upper.startswith(PREFIX) and upper not in known and not _is_foreign(upper, environment[name]):
             raise ConfigError(f"{name}: no such setting{suggest(upper, known)}; rename or unset the variable")
     try:
         return _Layer(EnvSettingsSource(Settings)(), f"environment {PREFIX}{{name}}")
@@ -338,8 +337,12 @@ def _variable_names() -> set[str]:
     return names
 
 
-def _is_foreign(name: str) -> bool:
-    return bool(_OTHER_NAMES.fullmatch(name) or _ORCHESTRATOR_NAMES.fullmatch(name))
+def _is_foreign(name: str, value: str) -> bool:
+    return bool(
+        _OTHER_NAMES.fullmatch(name)
+        or _ORCHESTRATOR_NAMES.fullmatch(name)
+        or _ORCHESTRATOR_PORT.fullmatch(f"{name}={value}")
+    )
 
 
 def _put(values: dict[str, Any], names: list[str], value: object) -> None:

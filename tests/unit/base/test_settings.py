@@ -75,6 +75,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("TICKLAKE_NATS__URLL", "TICKLAKE_NATS__URL"),
         ("TICKLAKE_NATS_URL", "TICKLAKE_NATS__URL"),
         ("ticklake_bronze__flush_row", "TICKLAKE_BRONZE__FLUSH_ROWS"),
+        ("TICKLAKE_HTTP_PORT", "TICKLAKE_HTTP__PORT"),
     ],
 )
 def test_a_misspelt_variable_is_refused_with_a_suggestion(
@@ -88,6 +89,7 @@ def test_a_misspelt_variable_is_refused_with_a_suggestion(
 def test_variables_that_orchestrators_inject_are_let_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "TICKLAKE_PORT",
+        "TICKLAKE_HTTP_PORT",
         "TICKLAKE_PORT_8088_TCP",
         "TICKLAKE_PORT_8088_TCP_ADDR",
         "TICKLAKE_SERVICE_HOST",
