@@ -35,7 +35,11 @@ FullPath = Annotated[Path, AfterValidator(_full_path)]
 
 
 def _bucket_address(value: object) -> object:
-    if not isinstance(value, str) or "://" not in value:
+    if not isinstance(value, str):
+        return value
+    if not value.strip():  # `--data "$UNSET"` must not mean the working folder
+        raise ValueError("a local folder, or s3://bucket/prefix")
+    if "://" not in value:
         return value
     address = urlsplit(value)
     if address.scheme != "s3" or not address.netloc or address.query or address.fragment:

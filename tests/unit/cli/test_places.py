@@ -46,6 +46,16 @@ def test_a_file_named_by_the_settings_is_bad_configuration(tmp_path: Path, monke
     assert main(["runs", "ls"]) == 78
 
 
+def test_an_empty_name_is_not_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["serve"], ["ls"]):
+        assert main([*words, "--data", ""]) == 78
+        assert "data_root = '' (from command line): expected a local folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("words", LISTS, ids=named)
 def test_a_lake_that_is_not_there_is_an_error(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
