@@ -12,8 +12,8 @@ _NOBODY = 65534
 
 
 @contextmanager
-def folder_of_another_user(fill: Callable[[Path], None]) -> Iterator[Path]:
-    """Fill a folder, then be a user who may only read it until the block ends.
+def folder_of_another_user(fill: Callable[[Path], None], *, files: int = 0o444) -> Iterator[Path]:
+    """Fill a folder, then be a user who may only read it, and its files as these modes say, until the block ends.
 
     Not below `tmp_path`: only the user who runs the tests may enter that.
     """
@@ -21,7 +21,7 @@ def folder_of_another_user(fill: Callable[[Path], None]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="ticklake-rights-") as name:
         folder = Path(name)
         fill(folder)
-        _set_modes(folder, files=0o444, folders=0o555)
+        _set_modes(folder, files=files, folders=0o555)
         if user == 0:
             os.seteuid(_NOBODY)
         try:

@@ -58,8 +58,8 @@ def check_machine(settings: Settings, clock: Clock) -> Iterator[Finding]:
 
 
 def nearest_folder(path: Path) -> Path:
-    """The folder itself, or the closest parent that is one."""
-    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+    """The folder itself, or the closest parent that is one and that we may look at."""
+    return next(folder for folder in (path, *path.parents) if os.path.isdir(folder))  # noqa: PTH112, no error where we may not look
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -27,6 +27,10 @@ def check_file(path: Path, file: LedgerFile) -> Iterator[Problem]:
     except FileNotFoundError:
         yield _missing(file, "on disk")
         return
+    except PermissionError:
+        next_step = f"give user {os.geteuid()} the right to read it, or verify as the user who writes the lake"
+        yield Problem("unreadable_file", file.path, "Permission denied", next_step)
+        return
     except OSError as error:
         yield Problem("unreadable_file", file.path, str(error.strerror), _RESTORE)
         return

@@ -79,6 +79,7 @@ def test_the_nearest_folder_is_one_that_exists(tmp_path: Path) -> None:
     assert nearest_folder(tmp_path / "a" / "b") == tmp_path
     (tmp_path / "file").write_text("")
     assert nearest_folder(tmp_path / "file" / "b") == tmp_path
+    assert nearest_folder(tmp_path / ("x" * 300)) == tmp_path, "a name that the system refuses to look at"
 
 
 def test_a_file_where_a_folder_is_wanted_fails(tmp_path: Path) -> None:
