@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from ticklake.base.errors import TickLakeError, UsageError
+from ticklake.base.words import names_near
 from ticklake.silver.frames import Frames, columns_of
 from ticklake.silver.stage import AnyStage, ColumnSpec, LookBack, Role, StageParameters, check_gives, check_needs
 
@@ -175,7 +176,7 @@ def check_order(pipeline: Pipeline, parameters: Parameters) -> None:
                 what = f"columns {', '.join(missing)} of frame {frame!r}" if missing else f"frame {frame!r}"
                 raise UsageError(
                     f"stage {stage.name!r} of {pipeline.name!r} needs {what}, which no earlier stage gives; "
-                    f"{_who_gives(pipeline, parameters, frame, missing)}"
+                    f"{_who_gives(pipeline, parameters, frame, missing) or _what_there_is(known, frame, missing)}"
                 )
             _refuse_later_into_feature(stage, own, frame, [column for column in columns if (frame, column) in later])
         for frame, specs in stage.gives_with(own).items():
@@ -233,8 +234,9 @@ def run_pipeline(
         if not _has_needs(columns, stage, own):
             check_needs(frames, stage, own, pipeline.stages)
         made = _run_stage(stage, frames, own, session, None if observe is not None else wanted)
-        if not _has_gives(made, stage, own):
-            check_gives(made, stage, own, only=made)
+        due = frozenset(name for name in stage.gives_with(own) if observe is not None or name in wanted)
+        if not _has_gives(made, stage, own, due):
+            check_gives(made, stage, own, only=due)
         columns.update({name: frozenset(frame.columns) for name, frame in made.items()})
         if observe is not None:
             observe(stage, made)
@@ -248,12 +250,14 @@ def _has_needs(columns: Mapping[str, frozenset[str]], stage: AnyStage, own: Stag
     return all(name in columns and columns[name].issuperset(wanted) for name, wanted in stage.needs_with(own).items())
 
 
-def _has_gives(made: Mapping[str, pl.DataFrame], stage: AnyStage, own: StageParameters) -> bool:
-    """Whether frames are as declared: `check_gives` without a word, and without a schema of every frame."""
+def _has_gives(made: Mapping[str, pl.DataFrame], stage: AnyStage, own: StageParameters, due: frozenset[str]) -> bool:
+    """Whether the frames that are due are as declared: `check_gives` without a word, and without a schema of each."""
+    if not due <= made.keys():
+        return False
     declared = stage.gives_with(own)
-    for name, frame in made.items():
-        types = dict(zip(frame.columns, frame.dtypes, strict=True))
-        if any(types.get(spec.name) != spec.dtype for spec in declared.get(name, ())):
+    for name in due:
+        types = dict(zip(made[name].columns, made[name].dtypes, strict=True))
+        if any(types.get(spec.name) != spec.dtype for spec in declared[name]):
             return False
     return True
 
@@ -262,18 +266,24 @@ def _run_stage(
     stage: AnyStage, frames: Frames, own: StageParameters, session: SessionWindow, wanted: frozenset[str] | None
 ) -> dict[str, pl.DataFrame]:
     try:
-        made = stage.run(frames, own, session)
+        made = _frames_of(stage, stage.run(frames, own, session))
         kept = {name: frame for name, frame in made.items() if wanted is None or name in wanted}
         reads_files = any(name.startswith(INPUT_PREFIX) for name in stage.needs_with(own))
         collected = pl.collect_all(list(kept.values()), engine="auto" if reads_files else "in-memory")
         return dict(zip(kept, collected, strict=True))
     except TickLakeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a stage that ends the program must not end it as if all were well
         raise StageFailedError(
             f"stage {stage.name!r} failed on {session.date}: {type(error).__name__}: {error}; "
             "look at what it was given with `ticklake silver inspect --stop-at`"
         ) from error
+
+
+def _frames_of(stage: AnyStage, made: object) -> Mapping[str, pl.LazyFrame]:
+    if isinstance(made, Mapping):
+        return {name: frame.lazy() for name, frame in made.items()}
+    raise UsageError(f"stage {stage.name!r} returned {type(made).__name__}; return a dict of the frames it makes")
 
 
 def _wanted(later: Sequence[AnyStage], parameters: Parameters) -> frozenset[str]:
@@ -310,4 +320,10 @@ def _who_gives(pipeline: Pipeline, parameters: Parameters, frame: str, columns: 
         for specs in [stage.gives_with(parameters[stage.name]).get(frame, ())]
         if specs and (not columns or {spec.name for spec in specs} & set(columns))
     ]
-    return f"put {' or '.join(givers)} before it" if givers else "add a stage that gives it"
+    return f"put {' or '.join(givers)} before it" if givers else ""
+
+
+def _what_there_is(known: Mapping[str, Iterable[str]], frame: str, columns: Sequence[str]) -> str:
+    if frame not in known:
+        return f"of frames {names_near(frame, known)}"
+    return f"of columns {names_near(columns[0], known[frame])}"

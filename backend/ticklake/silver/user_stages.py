@@ -57,7 +57,7 @@ def _run_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a file that ends the program would end it as if all were well
         raise UsageError(f"stage file {path} does not run: {type(error).__name__}: {error}; repair it") from error
     return module
 

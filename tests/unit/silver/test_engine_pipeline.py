@@ -116,6 +116,22 @@ def test_a_wrong_order_is_refused_before_any_row_is_read() -> None:
     check_order(TOY, default_parameters(TOY))
 
 
+@pytest.mark.parametrize(
+    ("needs", "told"),
+    [
+        (
+            {"signals": ("event_id",)},
+            "frame 'signals', which no earlier stage gives; of frames there are: events, trades",
+        ),
+        ({"events": ("event_ids",)}, "frame 'events', which no earlier stage gives; of columns did you mean event_id"),
+    ],
+)
+def test_a_name_that_nobody_gives_is_told_with_those_there_are(needs: dict[str, tuple[str, ...]], told: str) -> None:
+    pipeline = with_stages(LOAD, EVENTS, stage("mine", lambda f, p, s: {}, needs=needs))
+    with pytest.raises(UsageError, match=told):
+        check_order(pipeline, default_parameters(pipeline))
+
+
 def test_a_feature_made_from_a_label_is_refused() -> None:
     spec = ColumnSpec("peek", pl.Float64, "points", Role.FEATURE, "Knows the future.")
     peek = stage("peek", lambda f, p, s: f, needs={"events": ("later_price",)}, gives={"events": (spec,)})
@@ -154,6 +170,30 @@ def test_a_stage_that_breaks_is_named_with_its_date() -> None:
     pipeline = with_stages(LOAD, EVENTS, broken)
     with pytest.raises(StageFailedError, match="stage 'broken' failed on 2024-12-16: InvalidOperationError"):
         run_pipeline(pipeline, inputs(), default_parameters(pipeline), session())
+
+
+def test_a_stage_that_leaves_the_program_is_a_failure() -> None:
+    def leave(frames: Frames, parameters: NoParameters, window: SessionWindow) -> Frames:
+        raise SystemExit(0)
+
+    pipeline = with_stages(LOAD, EVENTS, stage("leaver", leave))
+    with pytest.raises(StageFailedError, match="stage 'leaver' failed on 2024-12-16: SystemExit: 0"):
+        run_pipeline(pipeline, inputs(), default_parameters(pipeline), session())
+
+
+def test_a_stage_may_return_whole_frames_and_must_return_what_it_declares() -> None:
+    spec = ColumnSpec("mine", pl.Float64, "points", Role.FEATURE, "Of a user.")
+
+    def run(made: object) -> Frames:
+        pipeline = with_stages(LOAD, EVENTS, stage("mine", lambda f, p, s: made, gives={"events": (spec,)}))
+        return run_pipeline(pipeline, inputs(), default_parameters(pipeline), session())
+
+    whole = pl.DataFrame({"mine": [1.0]})
+    assert run({"events": whole})["events"].collect().equals(whole)
+    with pytest.raises(UsageError, match="'mine' declares frame 'events' and did not return it"):
+        run({})
+    with pytest.raises(UsageError, match="'mine' returned NoneType; return a dict of the frames"):
+        run(None)
 
 
 def test_a_frame_that_nobody_needs_is_not_computed() -> None:
