@@ -97,7 +97,9 @@ class WALManager:
         """Remember an event until the next `flush`, and get its number. Not durable.
 
         Args:
-            event: bytes, kept as they are; or a mapping or dataclass, kept as JSON and replayed as a dict.
+            event: bytes, kept as they are; or a mapping or dataclass, kept as JSON and replayed as a dict of what JSON
+                has words for: keys and times come back as text, bytes as base64, NaN and infinities as None. Where that
+                is not enough, append bytes of your own (`ticklake.stores` keeps types in its documents).
 
         Raises:
             UsageError: the event cannot be written as JSON, or the log is closed.
