@@ -21,6 +21,7 @@ import polars as pl
 from ticklake.base.errors import RejectedError, UsageError
 from ticklake.files.documents import JsonDamagedError, decode_document
 from ticklake.files.place import Place
+from ticklake.schema.table import TIME_MAX_NS
 from ticklake.stores.bars_frame import START, START_TYPE
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -78,6 +79,9 @@ def bars_from_candles(document: Any, *, timeframe: str, where: str = "candles") 
                 columns[name].append(float(row[key]))
         except (KeyError, TypeError, ValueError) as error:
             raise RejectedError(f"{where}: bar {number} is {row!r} ({error!r}); correct it or take it out") from error
+        if abs(time) > TIME_MAX_NS // 1000:
+            unit = "milliseconds" if shift else "seconds"
+            raise RejectedError(f"{where}: bar {number} has {time_name} {row[time_name]}: expected {unit} since 1970")
         if shift and time % 1_000_000 == 999_000:
             time += 1000  # the last millisecond of the bar
         start = time - _micros(shift)

@@ -44,6 +44,18 @@ def test_a_time_off_the_grid_is_refused() -> None:
         bars_from_candles(by_start(START_S), timeframe="1d")
 
 
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (by_start(START_S * 1000), "bar 0 has start 1767600000000: expected seconds since 1970"),
+        (by_end(START_S * 10**6), "bar 0 has endTime 1767600000000000: expected milliseconds since 1970"),
+    ],
+)
+def test_a_time_of_another_unit_is_refused(document: dict[str, Any], told: str) -> None:
+    with pytest.raises(RejectedError, match=told):
+        bars_from_candles(document, timeframe="5m")
+
+
 def test_weeks_begin_on_monday() -> None:
     monday = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp())
     assert bars_from_candles(by_start(monday), timeframe="1w")[START].dt.weekday().to_list() == [1]
