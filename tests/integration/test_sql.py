@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import json
+import threading
 from pathlib import Path
 
 import polars as pl
@@ -66,6 +68,14 @@ def test_an_answer_that_is_no_frame_is_told_with_a_way_out(lake: Lake, small: Sm
     small.add("futures.trades", [trade(at(14))])
     with pytest.raises(UsageError, match=told):
         lake.sql(query)
+
+
+def test_ctrl_c_ends_a_long_question(lake: Lake) -> None:
+    endless = "SELECT count(*) FROM range(100_000_000) AS a, range(100_000_000) AS b"
+    threading.Timer(0.2, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        lake.sql(endless)
+    assert lake.sql("SELECT 1").item() == 1
 
 
 def test_partition_columns_prune_files(lake: Lake, small: SmallLake) -> None:

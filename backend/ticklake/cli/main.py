@@ -66,6 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     except SystemExit as done:
         if done.code == INTERRUPTED:  # as the command line library tells it
             return _interrupted()
+        if isinstance(done.__context__, BrokenPipeError):  # which the library makes a 1 of
+            return _STDOUT_CLOSED
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except KeyboardInterrupt:
         return _interrupted()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -51,6 +52,7 @@ _MISTAKES: Final = (
 _NO_TABLE: Final = re.compile(r'Catalog Error: Table with name "?(.+?)"? does not exist')
 _INT64: Final = (-(2**63), 2**63 - 1)
 _INTERVAL: Final = str(pa.month_day_nano_interval())
+_PAUSE_S: Final = 0.1  # so long may Ctrl-C go unheard
 _DIGITS_38: Final = 10**38
 
 
@@ -83,7 +85,7 @@ def run_sql(root: Place, relations: Iterable[Relation], query: str) -> pl.DataFr
         for setting in _LOCKED:
             connection.execute(setting)
         try:
-            result = connection.sql(query).to_arrow_table()
+            result = _ask(connection, query)
         except duckdb.Error as error:
             names = [relation.name for relation in known]
             raise (objects and objects.failure) or _explain(error, bound.values(), names) from error
@@ -188,6 +190,21 @@ def _explain(
             if culprit := find_culprit(files, relation):
                 return culprit
     return UsageError(f"{error}; correct the query")
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """The answer, found by another thread: a long question hears nothing of Ctrl-C in the thread that it runs in."""
+    with ThreadPoolExecutor(1) as aside:
+        answer = aside.submit(lambda: connection.sql(query).to_arrow_table())
+        try:
+            while not answer.done():
+                wait([answer], timeout=_PAUSE_S)
+        except KeyboardInterrupt:
+            while not answer.done():  # again and again: a question that has not begun yet forgets it
+                connection.interrupt()
+                wait([answer], timeout=_PAUSE_S)
+            raise
+        return answer.result()
 
 
 def _frame(result: pa.Table) -> pl.DataFrame:
