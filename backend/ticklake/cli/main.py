@@ -31,6 +31,7 @@ _GRAVEST_FIRST: Final = (CorruptError, DiskError, ConfigError, CheckFailedError)
 
 def run() -> None:
     """Entry point of the `ticklake` program."""
+    _fill_standard_files()
     sys.excepthook = _print_harmless
     ended: list[int] = []
     atexit.register(_leave, ended)  # first come, last called: after every thread and what anybody else registers
@@ -42,6 +43,13 @@ def run() -> None:
         code = _STDOUT_CLOSED
     ended.append(code)
     sys.exit(code)
+
+
+def _fill_standard_files() -> None:
+    """Whoever starts us with a closed stdin, stdout or stderr gets the null device there, and no file of ours does."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def _leave(ended: list[int]) -> None:

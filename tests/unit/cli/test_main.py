@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import structlog
@@ -237,6 +238,11 @@ def test_a_bug_ends_with_its_traceback() -> None:
 def test_python_dash_m_is_the_same_program() -> None:
     command = [sys.executable, "-m", "ticklake", "--version"]
     assert subprocess.run(command, capture_output=True, text=True, check=True, timeout=200).stdout == f"{__version__}\n"
+
+
+def test_closed_standard_files_are_as_good_as_the_null_device(tmp_path: Path) -> None:
+    command = 'exec "$0" -m ticklake ls --data "$1" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", command, sys.executable, tmp_path], check=False, timeout=200).returncode == 0
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])
