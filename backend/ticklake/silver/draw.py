@@ -131,7 +131,7 @@ def certificate_tasks(lake: Lake, recipe: Recipe, built: Collection[str], build:
             cuts=cuts,
             density=wanted.density or density_for(len(built), wanted.cuts),
         )
-        for day, cuts in [(chosen, 0), *sorted(shares.items())]  # the longest one first
+        for day, cuts in [(chosen, 0), *sorted(shares.items())]
     ]
 
 

@@ -79,6 +79,7 @@ class Judge:
         """
         self._certificate = certificate_tasks(self._lake, self._recipe, {*built, *expected}, self._build)
         can = [task for task in self._certificate if task.date in built and task.key not in self._asked]
+        can.sort(key=lambda task: (task.cuts > 0, -task.cuts))  # the longest first: the one with every row
         for task in can[:at_most]:
             self._asked.add(task.key)
             yield task
