@@ -141,19 +141,19 @@ class _Pool:
 
     def __init__(self, workers: int, root: Place | None) -> None:
         self.width = workers
-        self._prepare: Callable[[], None] | None = None
+        self._first: list[Callable[[], None]] = []  # what every process does before its first task
         if isinstance(root, ObjectPath):
-            self._prepare = partial(remember_access, root.store.bucket, root.store.access)
+            self._first.append(partial(remember_access, root.store.bucket, root.store.access))
         self._executor: ProcessPoolExecutor | None = None
 
     def get_ready(self, manifest: str) -> None:
         """Start every process: it imports what it needs while this one plans."""
+        self._first.append(partial(settle_in, manifest, parsed_sources()))
         try:
             executor = self._start()
-            parsed = parsed_sources()
             with _settings_for_children():
                 for _ in range(self.width):  # each call starts one process, as long as none is free
-                    executor.submit(settle_in, manifest, parsed)  # what is wrong with a recipe, every task says too
+                    executor.submit(os.getpid)
         except BrokenProcessPool:
             self.close()  # the tasks start it again
 
@@ -197,9 +197,7 @@ class _Pool:
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
             spawn = get_context("spawn")
-            self._executor = ProcessPoolExecutor(
-                self.width, spawn, initializer=_begin_to_work, initargs=(self._prepare,)
-            )
+            self._executor = ProcessPoolExecutor(self.width, spawn, initializer=_begin_to_work, initargs=(self._first,))
         return self._executor
 
     def kill(self) -> None:
@@ -215,10 +213,10 @@ class _Pool:
             self._executor = None
 
 
-def _begin_to_work(prepare: Callable[[], None] | None) -> None:
-    """The first thing that a worker does."""
+def _begin_to_work(first: Sequence[Callable[[], None]]) -> None:
+    """What a worker does before its first task."""
     Thread(target=_end_with_the_builder, daemon=True).start()
-    if prepare is not None:
+    for prepare in first:
         prepare()
 
 

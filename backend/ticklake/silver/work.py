@@ -6,6 +6,7 @@ import atexit
 import gc
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,14 @@ from typing import Any, Final
 
 import polars as pl
 
-from ticklake.base.errors import CorruptError, NoDataError, RetryableError, UnavailableError, UsageError
+from ticklake.base.errors import (
+    CorruptError,
+    NoDataError,
+    RetryableError,
+    TickLakeError,
+    UnavailableError,
+    UsageError,
+)
 from ticklake.files.atomic import replace
 from ticklake.files.place import place_of
 from ticklake.readers.lake import Lake, open_lake
@@ -82,14 +90,16 @@ class DateTask:
 def settle_in(manifest: str, parsed: Parsed) -> None:
     """Import and look up what every task of a manifest (YAML) needs, before the first task is there.
 
-    At its end the process goes as it is: no garbage collection looks at what it knows once more.
+    What is wrong with the manifest, every task says. At its end the process goes as it is: no garbage collection looks
+    at what it knows once more.
 
     Args:
         manifest: of the tasks to come.
         parsed: what the process that starts this one knows of the sources.
     """
     remember(parsed)
-    resolve(parse_manifest(manifest))
+    with suppress(TickLakeError):
+        resolve(parse_manifest(manifest))
     atexit.register(gc.freeze)
 
 

@@ -20,6 +20,7 @@ import pytest
 from tests.integration.silver.toy import toy_lake, toy_manifest
 
 from ticklake.base.errors import UnavailableError
+from ticklake.silver.baselines import baseline_manifest
 from ticklake.silver.crew import Crew, hire, workers_for
 from ticklake.silver.manifest import dump_manifest
 from ticklake.silver.task import Task, Unit
@@ -81,6 +82,12 @@ def dies_once(place: str) -> bytes:
         Path(place).mkdir()
         os.kill(os.getpid(), signal.SIGKILL)
     return b"alive"
+
+
+def says_what_it_knows(*arguments: object) -> bytes:
+    """Whether the stages are imported."""
+    del arguments
+    return msgspec.json.encode("ticklake.silver.stages.es_levels" in sys.modules)
 
 
 def wait_until_none_is_left() -> None:
@@ -163,6 +170,14 @@ def test_processes_start_when_asked_to_get_ready_each_with_its_own_settings(monk
         assert counts == {"narenas": "3", **keeps}
     assert {own["MALLOC_MMAP_THRESHOLD_"] for own in environments} == {"5000000"}, "what the user said comes first"
     assert dict(os.environ) == before
+
+
+def test_a_process_in_the_place_of_a_dead_one_gets_ready_too(tmp_path: Path) -> None:
+    fatal, after = Probe(str(tmp_path / "died"), unit=dies_once), Probe("a", unit=says_what_it_knows)
+    with hire(workers=1) as crew:
+        crew.get_ready(dump_manifest(baseline_manifest("es_levels")))
+        assert outcomes(crew, [after]) == {"a": b"true"}
+        assert outcomes(crew, [fatal], {fatal.date: [after]})["a"] == b"true"
 
 
 def test_a_process_that_cannot_get_ready_says_so_with_its_tasks() -> None:
