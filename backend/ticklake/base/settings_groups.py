@@ -77,7 +77,7 @@ class NatsSettings(Group):
     nkey_file: FullPath | None = Field(default=None, description="file with an nkey seed, mode 0600")
     user: str | None = Field(default=None, description="user name")
     password: SecretStr | None = Field(default=None, description="password of the user")
-    password_file: FullPath | None = Field(default=None, description="file that holds the password, mode 0600")
+    password_file: FullPath | None = Field(default=None, description="file that holds the password")
     tls_ca: FullPath | None = Field(default=None, description="certificate authorities to trust, PEM")
     tls_cert: FullPath | None = Field(default=None, description="our certificate, PEM")
     tls_key: FullPath | None = Field(default=None, description="key of our certificate, PEM, mode 0600")
@@ -93,8 +93,8 @@ class NatsSettings(Group):
     def _is_address_list(cls, text: str) -> str:
         for part in text.split(","):
             address = urlsplit(part.strip())
-            if address.scheme not in ("nats", "tls", "ws", "wss") or not address.hostname:
-                raise ValueError("nats://host:port (also tls, ws, wss); several by comma")
+            if address.scheme not in ("nats", "tls") or not address.hostname:
+                raise ValueError("nats://host:port, or tls://host:port; several by comma")
         return text
 
     @model_validator(mode="after")
@@ -265,9 +265,9 @@ class S3Settings(Group):
     endpoint: str | None = Field(default=None, description="http(s)://host:port of the store; unset: AWS itself")
     region: str | None = Field(default=None, description="region of the bucket")
     access_key: SecretStr | None = Field(default=None, description="access key")
-    access_key_file: FullPath | None = Field(default=None, description="file that holds the access key, mode 0600")
+    access_key_file: FullPath | None = Field(default=None, description="file that holds the access key")
     secret_key: SecretStr | None = Field(default=None, description="secret key")
-    secret_key_file: FullPath | None = Field(default=None, description="file that holds the secret key, mode 0600")
+    secret_key_file: FullPath | None = Field(default=None, description="file that holds the secret key")
     session_token: SecretStr | None = Field(default=None, description="token of temporary keys")
     virtual_hosted: bool = Field(default=False, description="the bucket is part of the host name")
     conditional_writes: bool = Field(

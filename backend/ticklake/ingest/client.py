@@ -87,9 +87,6 @@ class LakeClient(Client):
             writer.transport.abort()
 
     async def _connect_to_server(self, s: Any) -> None:
-        if s.uri.scheme in ("ws", "wss"):
-            await super()._connect_to_server(s)
-            return
         s.last_attempt = asyncio.get_running_loop().time()
         if isinstance(self._transport, PromptTransport):
             self._transport.drop()

@@ -122,6 +122,7 @@ def test_variables_that_orchestrators_inject_are_let_alone(monkeypatch: pytest.M
         ("[s3]\nendpoint = 'ftp://host'\n", r"s3\.endpoint .*: expected http://host:port"),
         ("[s3]\naccess_key = 'abcdefgh'\n", r"s3: expected access_key and secret_key together"),
         ("[nats]\nurl = 'http://x'\n", r"nats\.url .*: expected nats://host:port"),
+        ("[nats]\nurl = 'nats://a:1, ws://b:1'\n", r"nats\.url .*: expected nats://host:port, or tls://host:port"),
         ("[nats]\npassword = 'hunter2hunter2'\n", r"nats: expected a user beside the password"),
         ("[nats]\nuser = 'a'\ncreds_file = 'b'\n", r"nats: expected one of creds_file, nkey_file and user"),
         ("[nats]\ntls_cert = 'a'\n", r"nats: expected tls_cert and tls_key together"),
