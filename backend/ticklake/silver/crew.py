@@ -30,6 +30,9 @@ from ticklake.silver.task import Done, Task
 from ticklake.silver.work import settle_in
 
 _DEATHS_MAX: Final = 3  # a task that kills its process every time must not go round for ever
+_HOLDS_PIPES: Final = sys.version_info < (3, 11, 5)
+"""Whether Python's pool keeps the pipe to dead processes open at their end, too: whoever is about to write more than it
+holds then waits for ever, and so does who waits for him (cpython gh-94777)."""
 _CONNECT_TIMEOUT_S: Final = 20
 _WORKER_BYTES: Final = 3 << 29  # 1.5 GiB: a full session takes 0.9, a busier one more
 _POOLED_BYTES_MIN: Final = 64 << 20
@@ -209,6 +212,9 @@ class _Pool:
     def close(self) -> None:
         """End the processes; what they have not begun is dropped."""
         if self._executor is not None:
+            if _HOLDS_PIPES:
+                queue: Any = vars(self._executor)["_call_queue"]
+                queue._reader.close()
             self._executor.shutdown(wait=True, cancel_futures=True)
             self._executor = None
 

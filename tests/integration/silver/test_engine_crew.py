@@ -258,6 +258,13 @@ def test_a_task_that_always_kills_its_process_ends_the_build(tmp_path: Path) -> 
         outcomes(crew, [Probe("a", 1), Probe(str(tmp_path / "never"), unit=dies)])
 
 
+def test_nobody_waits_for_what_a_dead_process_was_to_be_sent(tmp_path: Path) -> None:
+    """More than a pipe holds: up to Python 3.11.4 whoever writes to it would wait for ever."""
+    large = [Probe(name * 500_000) for name in "xyz"]
+    with hire(workers=1) as crew, pytest.raises(UnavailableError, match="died 3 times in a row"):
+        outcomes(crew, [Probe(str(tmp_path / "never"), 1, unit=dies), *large])
+
+
 @contextmanager
 def slow_build(root: Path, days: int) -> Iterator[subprocess.Popen[str]]:
     """`ticklake silver build --workers 2` of so many dates, alone in its process group."""
