@@ -71,6 +71,7 @@ LONG = (
     "crash/test_retention_kill.py",
     "crash/test_sigterm.py",
     "crash/test_silver_kill.py",
+    "crash/test_silver_kill_levels.py",
     "deploy/test_compose_run.py",
     "deploy/test_container.py",
     "incidents",

@@ -92,7 +92,6 @@ def test_a_build_killed_in_a_publication_or_the_certificate_is_no_version(
     assert die_and_build_again(bronze, undisturbed, moments, tmp_path) == len(moments)
 
 
-@pytest.mark.long
 def test_twenty_moments_all_over_a_build(bronze: Path, undisturbed: Undisturbed, tmp_path: Path) -> None:
     """Before changes of files, drawn at random; before each document; in the certificate and in pauses elsewhere."""
     dice = random.Random(20_250_602)

@@ -13,7 +13,7 @@ from tests.unit.silver.small_version import add_date, fail, lay_down, lay_down_e
 from ticklake.silver.folder import VersionFolder
 from ticklake.silver.report import write_report
 
-WIDTHS = (1280, 390)
+WIDTHS = (1280, pytest.param(390, marks=pytest.mark.long))
 VERSIONS = ("drifted", "leaking", "empty", "failed", "long")
 TEXTS = ".plotly-graph-div text, .ends span, .known, h3, .legend li, .axis, summary"
 OVERLAPS = """texts => {
