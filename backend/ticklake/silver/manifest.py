@@ -42,7 +42,7 @@ class Certificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cuts: how many cut times; 0 for no certificate.
         seed: which of all times.
         density: share of the rows of a session that a rebuild sees. 1 for every row: about as long as building a
-            session anew for each cut, and the memory of two sessions a process. Left out: as few as keep the
+            session anew for each cut, and 5 GiB a process with full sessions. Left out: as few as keep the
             certificate below half the time of a build.
     """
 

@@ -11,6 +11,7 @@ import polars as pl
 from ticklake.silver.frames import EVENT_ORDER, comes_too_late
 from ticklake.silver.orderflow import added, ofi_terms
 from ticklake.silver.stage import ColumnSpec, LookBack, Role, Stage, StageParameters
+from ticklake.silver.stages.event_features import book_columns
 from ticklake.silver.stages.frontmonth import BASIS_SESSIONS, front_month
 from ticklake.silver.stages.frontmonth import COLUMNS as FRONT_MONTH_COLUMNS
 from ticklake.silver.stages.rows import rows_of, rows_of_all
@@ -27,9 +28,7 @@ _ACTION: Final = pl.Enum(["A", "C", "M", "T", "F"])
 _SIDE: Final = pl.Enum(["A", "B", "N"])  # words take a sixteenth of their memory so
 _BRONZE_TRADES: Final = ("ts_event_ns", "contract", "price", "size", "aggressor", "stream_seq", "message_row")
 OFI_LEVELS: Final = 5
-_FLOW_SIDES: Final = tuple(
-    f"{side}_{what}_{level}" for level in range(1, OFI_LEVELS + 1) for side in ("bid", "ask") for what in ("px", "sz")
-)
+_FLOW_SIDES: Final = book_columns("bid_px", "bid_sz", "ask_px", "ask_sz", levels=OFI_LEVELS)
 _TERMS: Final = ofi_terms(OFI_LEVELS)
 _FLOW: Final = {"ofi": _TERMS[0], "ofi5": added(_TERMS)}
 """What an update adds to the order-flow imbalance, at the best level and over five; null, 0 in the first."""
@@ -130,9 +129,10 @@ def _book(
     del narrow  # its memory is wanted by what comes
     updates = rows.select(*_SIDES, **_FLOW).with_row_index(_ROW)
     shown = updates.filter(pl.col(_ROW).is_in(kept[_ROW].implode())).select(_ROW, pl.col(_SIDES).cast(pl.Float64))
-    book, flow = rows_of_all([shown, updates.select(*_FLOW)], among=order.len())  # the files are read once
-    if not order.is_sorted():  # rows of the files are not in event order
-        book = kept.select(_ROW).join(book, on=_ROW, maintain_order="left")
+    if order.is_sorted():
+        book, flow = rows_of_all([shown, updates.select(*_FLOW)], among=order.len())  # wide columns are read once
+    else:  # rows of the files are not in event order
+        book = kept.select(_ROW).join(rows_of(shown, among=order.len()), on=_ROW, maintain_order="left")
         flow = rows_of(rows.select(_FLOW_SIDES), among=order.len())[order].select(**_FLOW)
     book = book.drop(_ROW).insert_column(0, kept[_END].alias("ts_event_ns"))
     book = book.with_columns(_summed(values, bucket) for values in flow)
