@@ -10,10 +10,10 @@ from typing import Final
 import polars as pl
 
 from ticklake.catalog.feature_versions import Column
+from ticklake.readers.event_order import EVENT_ORDER, comes_too_late
 
 TIME: Final = "ts_event_ns"
 NO_DATA: Final = "NO_DATA"
-_ORDER: Final = (TIME, "stream_seq", "message_row")
 _ID: Final = "event_id"
 
 
@@ -155,12 +155,7 @@ def _label_facts(values: pl.Series) -> LabelFacts:
 
 def _count_unsorted(rows: pl.DataFrame) -> int:
     """Rows whose time, then stream sequence, then message row is below that of the row before; null comes first."""
-    before, equal = pl.lit(value=False), pl.lit(value=True)
-    present = [name for name in _ORDER if name in rows.columns and rows.schema[name].is_integer()]
+    present = [name for name in EVENT_ORDER if name in rows.columns and rows.schema[name].is_integer()]
     if TIME not in present:
         return 0
-    for name in present:
-        step = pl.col(name).cast(pl.Int64).fill_null(-1).diff()
-        before = before | (equal & (step < 0))
-        equal = equal & (step == 0)
-    return int(rows.select(before.sum()).item() or 0)
+    return int(rows.select(comes_too_late(present).sum()).item() or 0)

@@ -15,9 +15,9 @@ from typing import Final
 
 import polars as pl
 
+from ticklake.readers.event_order import comes_too_late
 from ticklake.silver.feature_checks import FeatureTrace, judge_features, trace_features
 from ticklake.silver.finding import SAMPLE_MAX, Finding, Marker, Severity, Status
-from ticklake.silver.frames import comes_too_late
 from ticklake.silver.stage import ColumnSpec, Role
 
 EVENT_ID: Final = "event_id"

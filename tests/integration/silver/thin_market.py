@@ -11,6 +11,7 @@ import msgspec
 from tests.integration.silver.market_lake import add_session
 from tests.integration.small_lake import SmallLake
 
+from ticklake.cli.tour_features import flow_manifest
 from ticklake.silver.baselines import baseline_manifest
 from ticklake.silver.manifest import Certificate, Manifest
 from ticklake.testing.market import MarketSimulator
@@ -29,15 +30,7 @@ def levels(certificate: Certificate = SHORT) -> Manifest:
 
 def flow() -> Manifest:
     """book_flow on the future, every second, version `flow`, with a short certificate."""
-    base = baseline_manifest("book_flow", "flow")
-    return msgspec.structs.replace(
-        base,
-        symbol="ES",
-        calendar="us_index_futures",
-        tables={"bronze_trades": "futures.trades", "bronze_book": "futures.mbp10"},
-        parameters=base.parameters | {"load_flow": {**base.parameters["load_flow"], "has_venue": False}},
-        certificate=SHORT,
-    )
+    return msgspec.structs.replace(flow_manifest(), version="flow", certificate=SHORT)
 
 
 def lay_thin_market(root: Path, days: Iterable[date]) -> SmallLake:

@@ -8,8 +8,8 @@ import msgspec
 import polars as pl
 
 from ticklake.base.errors import CheckFailedError
+from ticklake.readers.event_order import EVENT_ORDER
 from ticklake.schema.session import SessionWindow
-from ticklake.silver.frames import EVENT_ORDER
 from ticklake.silver.stage import ColumnSpec, Frames, LookBack, Needs, Role, Stage, StageParameters, Times
 
 LEVELS_OF_BOOK = 5

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from ticklake.silver.frames import EVENT_ORDER, comes_too_late
+from ticklake.readers.event_order import EVENT_ORDER, comes_too_late
 from ticklake.silver.orderflow import added, ofi_terms
 from ticklake.silver.stage import ColumnSpec, LookBack, Role, Stage, StageParameters
 from ticklake.silver.stages.event_features import book_columns
